@@ -1,0 +1,3 @@
+//! backline-cli
+
+fn main() {}

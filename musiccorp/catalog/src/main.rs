@@ -1,0 +1,3 @@
+//! musiccorp-catalog
+
+fn main() {}

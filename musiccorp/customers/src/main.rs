@@ -1,0 +1,3 @@
+//! musiccorp-customers
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! musiccorp-email
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! musiccorp-loyalty
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! musiccorp-postal
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! musiccorp-tool
+
+fn main() {}
