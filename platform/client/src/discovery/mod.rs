@@ -1,0 +1,205 @@
+//! Finding the instances of services, and being found.
+
+mod consul;
+mod registration;
+mod source;
+mod view;
+mod watcher;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+pub use registration::Registration;
+pub use source::InvalidUrl;
+pub(crate) use watcher::Watched;
+
+use crate::{Client, pool::Limits, refusals::Refusals, sync::lock};
+use consul::Registry;
+use source::Source;
+use watcher::Watcher;
+
+/// One healthy instance of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// Its name, unique in the estate: `loyalty-1`.
+    pub id: String,
+    /// The service that it is an instance of.
+    pub service: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The service's version that it runs; empty where it does not say.
+    pub version: String,
+    /// The zone that it runs in; empty where it does not say.
+    pub zone: String,
+    /// What else it says of itself.
+    pub meta: BTreeMap<String, String>,
+}
+
+/// Time limits; tests have shorter ones.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timings {
+    /// How long the registry may hold an answer back while nothing changes.
+    pub wait: Duration,
+    /// After the registry was away or restarted, what it does not list is kept for this long:
+    /// everybody first has to register again.
+    pub grace: Duration,
+    /// Pauses between tries while the registry is away: from the first to the longest.
+    pub pauses: [Duration; 2],
+    /// Blocking queries that return at once and without news are not repeated faster than this.
+    pub quiet: Duration,
+    /// How often a process sees to it that it is registered.
+    pub heartbeat: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            wait: Duration::from_secs(30),
+            grace: Duration::from_secs(10),
+            pauses: [Duration::from_millis(100), Duration::from_secs(2)],
+            quiet: Duration::from_millis(100),
+            heartbeat: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Where services are, as the registry tells. Cheap to clone; clones share what they know.
+///
+/// Each service is watched by one task, from its first use on, for all clients and watchers. What
+/// is known stays known while the registry is away.
+#[derive(Clone)]
+pub struct Discovery(Arc<Inner>);
+
+struct Inner {
+    caller: Arc<str>,
+    source: Source,
+    timings: Timings,
+    refusals: Arc<Refusals>,
+    services: Mutex<HashMap<String, Watched<Vec<Instance>>>>,
+    catalog: Mutex<Option<Watched<Catalog>>>,
+}
+
+/// Services with their tags.
+type Catalog = BTreeMap<String, Vec<String>>;
+
+impl Discovery {
+    /// Discovery for the process `caller`, from one of
+    /// - `consul://127.0.0.1:8500`: a registry that speaks Consul's HTTP API;
+    /// - `static:customers=127.0.0.1:9001,loyalty=127.0.0.1:9002`: these instances, for tests and
+    ///   small set-ups. A name may stand several times.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn from_url(url: &str, caller: &str) -> Result<Self, InvalidUrl> {
+        Self::with_timings(url, caller, Timings::default())
+    }
+
+    pub(crate) fn with_timings(
+        url: &str,
+        caller: &str,
+        timings: Timings,
+    ) -> Result<Self, InvalidUrl> {
+        Ok(Self(Arc::new(Inner {
+            caller: caller.into(),
+            source: Source::from_url(url, caller)?,
+            timings,
+            refusals: Arc::default(),
+            services: Mutex::default(),
+            catalog: Mutex::default(),
+        })))
+    }
+
+    /// A client for a service, with connections of its own. Needs no runtime before its first call.
+    #[must_use]
+    pub fn client(&self, service: &str) -> Client {
+        self.client_with(service, Limits::default())
+    }
+
+    pub(crate) fn client_with(&self, service: &str, limits: Limits) -> Client {
+        Client::discovered(self.clone(), service, limits)
+    }
+
+    /// The healthy instances of a service, ordered by id, as they come and go. Empty before the
+    /// registry's first answer, which counts as a change even where it is empty.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn watch(&self, service: &str) -> watch::Receiver<Arc<Vec<Instance>>> {
+        self.watched(service).receiver()
+    }
+
+    /// All services with their tags, as they come and go. Empty before the registry's first answer,
+    /// which counts as a change even where it is empty.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn watch_services(&self) -> watch::Receiver<Arc<BTreeMap<String, Vec<String>>>> {
+        let mut catalog = lock(&self.0.catalog);
+        let watched = catalog.get_or_insert_with(|| match &self.0.source {
+            Source::Static(fixed) => fixed.catalog(),
+            Source::Consul(registry) => {
+                Watcher::of_services(registry.clone(), self.0.timings).start()
+            }
+        });
+        watched.receiver()
+    }
+
+    /// Registers a process and keeps it registered until the drain; then takes it out, within a
+    /// second, and the task ends. With `static:` there is nothing to do but to wait for the drain.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn keep_registered(
+        &self,
+        registration: Registration,
+        drain: CancellationToken,
+    ) -> JoinHandle<()> {
+        match &self.0.source {
+            Source::Static(_) => tokio::spawn(async move { drain.cancelled().await }),
+            Source::Consul(registry) => {
+                let (registry, timings) = (registry.clone(), self.0.timings);
+                tokio::spawn(registration::keep(registry, registration, timings, drain))
+            }
+        }
+    }
+
+    pub(crate) fn watched(&self, service: &str) -> Watched<Vec<Instance>> {
+        let mut services = lock(&self.0.services);
+        if let Some(watched) = services.get(service) {
+            return watched.clone();
+        }
+        let watched = match &self.0.source {
+            Source::Static(fixed) => fixed.instances(service),
+            Source::Consul(registry) => {
+                Watcher::of_instances(registry.clone(), self.0.timings, service).start()
+            }
+        };
+        services.insert(service.to_owned(), watched.clone());
+        watched
+    }
+
+    pub(crate) fn caller(&self) -> Arc<str> {
+        self.0.caller.clone()
+    }
+
+    pub(crate) fn refusals(&self) -> Arc<Refusals> {
+        self.0.refusals.clone()
+    }
+}
+
+impl fmt::Debug for Discovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Discovery").field(&self.0.source).finish()
+    }
+}

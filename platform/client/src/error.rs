@@ -1,0 +1,194 @@
+//! Why a call failed.
+
+use std::{error::Error as StdError, fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+use http::Method;
+
+pub(crate) type Source = Box<dyn StdError + Send + Sync>;
+
+/// A call that gave no usable answer: what failed, where, and whether to try again.
+///
+/// The message names the call and, where one answered, the instance. What lies behind it is in
+/// `source()` and not repeated.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug, thiserror::Error)]
+#[error("{call}: {what}")]
+struct Inner {
+    call: Call,
+    kind: Kind,
+    what: String,
+    code: Option<String>,
+    source: Option<Source>,
+}
+
+/// The kinds of failure, in the order of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The call itself is wrong: a reference that is none, a header or body that cannot be sent.
+    Invalid,
+    /// Discovery knows no healthy instance.
+    Unknown,
+    /// No instance took the connection. Nothing was sent.
+    Refused,
+    /// Its time was over while it waited for this.
+    TimedOut(Stage),
+    /// The connection ended before the answer was complete.
+    Cut,
+    /// It was answered with this status of 400 or above.
+    Status(u16),
+    /// The answer is longer than the caller takes.
+    TooLarge,
+    /// What came cannot be understood: no HTTP, or not the JSON that was expected.
+    Malformed,
+}
+
+/// What a call waits for, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stage {
+    /// The registry's first answer.
+    Address,
+    /// A free connection, as all that the client may have are in use.
+    Slot,
+    /// An instance to take the connection.
+    Connect,
+    /// The answer's head.
+    Head,
+    /// The rest of the answer.
+    Body,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Address => "for the registry's first answer",
+            Self::Slot => "for a free connection: all that this client may have are in use",
+            Self::Connect => "to connect",
+            Self::Head => "for the answer",
+            Self::Body => "for the rest of the answer",
+        })
+    }
+}
+
+/// Which call an error or an answer belongs to.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub service: Arc<str>,
+    pub method: Method,
+    pub reference: String,
+    /// The instance that it was sent to, once it was.
+    pub instance: Option<SocketAddr>,
+    /// Whether carrying it out twice does no more than once.
+    pub repeatable: bool,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} of '{}'", self.method, excerpt(&self.reference), self.service)?;
+        match self.instance {
+            Some(address) => write!(f, " at {address}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Call {
+    pub fn error(&self, kind: Kind, what: impl Into<String>) -> Error {
+        let inner = Inner { call: self.clone(), kind, what: what.into(), code: None, source: None };
+        Error(Box::new(inner))
+    }
+
+    pub fn timed_out(&self, stage: Stage, after: Duration) -> Error {
+        self.error(Kind::TimedOut(stage), format!("waited {stage}, over after {after:?} in all"))
+    }
+}
+
+impl Error {
+    pub(crate) fn with_source(mut self, source: impl Into<Source>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn with_code(mut self, code: Option<String>) -> Self {
+        self.0.code = code;
+        self
+    }
+
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// The status of the answer, where there was one of 400 or above.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self.0.kind {
+            Kind::Status(status) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// The code of the problem that the answer tells of, such as `email-taken`.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// Whether the other side, or the way to it, is away, so that the same call can work later:
+    /// unknown, refused, timed out, cut, or a status of 421, 429, 502, 503 or 504. Otherwise it is
+    /// the call that is at fault, or the other side's code.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match self.0.kind {
+            Kind::Unknown | Kind::Refused | Kind::TimedOut(_) | Kind::Cut => true,
+            Kind::Status(status) => matches!(status, 421 | 429 | 502 | 503 | 504),
+            Kind::Invalid | Kind::TooLarge | Kind::Malformed => false,
+        }
+    }
+
+    /// Whether the same call can be made again with a chance to succeed and no risk of being
+    /// carried out twice: it was not sent, was turned away, or may be repeated by its method or its
+    /// `Idempotency-Key`.
+    #[must_use]
+    pub fn is_retry_safe(&self) -> bool {
+        let repeatable = self.0.call.repeatable;
+        match self.0.kind {
+            Kind::Unknown | Kind::Refused | Kind::Status(421 | 429) => true,
+            Kind::TimedOut(Stage::Address | Stage::Slot | Stage::Connect) => true,
+            Kind::TimedOut(Stage::Head | Stage::Body) | Kind::Cut => repeatable,
+            Kind::Status(status) => repeatable && status >= 500,
+            Kind::Invalid | Kind::TooLarge | Kind::Malformed => false,
+        }
+    }
+
+    /// For the metrics: few values.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self.0.kind {
+            Kind::Invalid => "invalid",
+            Kind::Unknown => "unknown",
+            Kind::Refused => "refused",
+            Kind::TimedOut(_) => "timeout",
+            Kind::Cut => "cut",
+            Kind::Status(400..500) => "client-error",
+            Kind::Status(_) => "server-error",
+            Kind::TooLarge => "too-large",
+            Kind::Malformed => "malformed",
+        }
+    }
+}
+
+/// At most 200 characters, without control characters: others' text goes into messages and logs.
+pub(crate) fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let mut short: String =
+        text.chars().take(LONGEST).map(|char| if char.is_control() { ' ' } else { char }).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        short.push('…');
+    }
+    short
+}

@@ -1,0 +1,175 @@
+//! The connections of one client: never more than its limit, in use and idle together.
+//!
+//! A pool of our own, as the limit has to cover what waits (hyper-util's legacy client limits idle
+//! connections only, and dials without end), and as each client is to have its own: a slow
+//! dependency cannot take the connections to another.
+
+use std::{
+    collections::VecDeque,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, Weak},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::sync::lock;
+
+/// An instance that does not even take the connection within this time counts as refusing.
+const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+
+/// hyper needs a moment after an answer's last byte; a connection that needs longer (the request is
+/// still being written) is not worth keeping.
+const READY_WITHIN: Duration = Duration::from_millis(20);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Connections, in use and idle.
+    pub connections: usize,
+    /// An idle connection is closed after this time. Shorter than servers' usual, so that it is
+    /// mostly we who close.
+    pub idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 64, idle: Duration::from_secs(10) }
+    }
+}
+
+/// One connection. Dropping it closes it.
+pub(crate) struct Connection {
+    pub address: SocketAddr,
+    pub sender: SendRequest<Full<Bytes>>,
+    _driver: AbortOnDropHandle<()>,
+}
+
+pub(crate) struct Pool {
+    limits: Limits,
+    permits: Arc<Semaphore>,
+    shelf: Arc<Mutex<Shelf>>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    /// Slots that are held.
+    in_use: usize,
+    /// Longest idle first.
+    idle: VecDeque<(Instant, Connection)>,
+    sweeping: bool,
+}
+
+impl Pool {
+    pub fn new(limits: Limits) -> Self {
+        let permits = Arc::new(Semaphore::new(limits.connections));
+        Self { limits, permits, shelf: Arc::default() }
+    }
+
+    /// Waits for the right to use one connection; first come, first served.
+    pub async fn slot(&self) -> Slot {
+        let permit = self.permits.clone().acquire_owned().await;
+        #[expect(clippy::expect_used, reason = "the semaphore is never closed")]
+        let permit = permit.expect("an open semaphore");
+        lock(&self.shelf).in_use += 1;
+        Slot { limits: self.limits, shelf: self.shelf.clone(), _permit: permit }
+    }
+}
+
+/// The right to use one connection; given back when dropped.
+pub(crate) struct Slot {
+    limits: Limits,
+    shelf: Arc<Mutex<Shelf>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Slot {
+    /// The connection to `address` that was used last, if an idle one lives.
+    pub fn idle(&self, address: SocketAddr) -> Option<Connection> {
+        let mut shelf = lock(&self.shelf);
+        shelf.idle.retain(|(since, connection)| {
+            connection.sender.is_ready() && since.elapsed() < self.limits.idle
+        });
+        let newest = shelf.idle.iter().rposition(|(_, idle)| idle.address == address)?;
+        shelf.idle.remove(newest).map(|(_, connection)| connection)
+    }
+
+    /// Closes the idle connections to `address`: one of them turned out to be stale.
+    pub fn forget(&self, address: SocketAddr) {
+        lock(&self.shelf).idle.retain(|(_, connection)| connection.address != address);
+    }
+
+    pub async fn connect(&self, address: SocketAddr) -> io::Result<Connection> {
+        {
+            let mut shelf = lock(&self.shelf);
+            while shelf.idle.len() + shelf.in_use > self.limits.connections {
+                if shelf.idle.pop_front().is_none() {
+                    break;
+                }
+            }
+        }
+        let stream = timeout(CONNECT_WITHIN, TcpStream::connect(address))
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        stream.set_nodelay(true)?;
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = handshake.map_err(io::Error::other)?;
+        let driver = tokio::spawn(async move {
+            // Its failure reaches the request that it hits.
+            let _ = connection.await;
+        });
+        Ok(Connection { address, sender, _driver: AbortOnDropHandle::new(driver) })
+    }
+
+    /// Keeps a connection whose answer was read to its end, for the next call.
+    pub async fn keep(self, mut connection: Connection) {
+        if !connection.sender.is_ready() {
+            let ready = timeout(READY_WITHIN, connection.sender.ready()).await;
+            if !matches!(ready, Ok(Ok(()))) {
+                return;
+            }
+        }
+        let mut shelf = lock(&self.shelf);
+        shelf.idle.push_back((Instant::now(), connection));
+        if !shelf.sweeping {
+            shelf.sweeping = true;
+            tokio::spawn(sweep(Arc::downgrade(&self.shelf), self.limits.idle));
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        lock(&self.shelf).in_use -= 1;
+    }
+}
+
+/// Closes connections that were idle for long, until none is idle or the client is gone.
+async fn sweep(shelf: Weak<Mutex<Shelf>>, idle: Duration) {
+    loop {
+        let oldest = {
+            let Some(shelf) = shelf.upgrade() else { return };
+            let mut shelf = lock(&shelf);
+            while shelf.idle.front().is_some_and(|(since, _)| since.elapsed() >= idle) {
+                shelf.idle.pop_front();
+            }
+            match shelf.idle.front() {
+                Some((since, _)) => *since,
+                None => {
+                    shelf.sweeping = false;
+                    return;
+                }
+            }
+        };
+        sleep_until(oldest + idle).await;
+    }
+}
