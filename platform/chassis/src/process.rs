@@ -1,0 +1,185 @@
+//! The life of a process, service or daemon: settings, logs, listener, registration, drain.
+
+use std::{
+    collections::BTreeMap, error::Error, fmt, net::SocketAddr, process::ExitCode,
+    sync::Arc, time::Duration,
+};
+
+use axum::{Router, middleware::from_fn_with_state};
+use backline_client::{Discovery, Registration};
+use backline_hypermedia::Problem;
+use http::StatusCode;
+use jiff::Timestamp;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Config, Fault,
+    guard::Guard,
+    request::{Around, around},
+    server,
+    service::Setting,
+    telemetry,
+};
+
+pub(crate) type Failed = Box<dyn Error + Send + Sync>;
+
+/// Reads the settings, starts logs and runtime, runs `main`, and turns its end into an exit code:
+/// 0 after a drain, 1 after a failure, 2 for wrong settings.
+pub(crate) fn run<F>(name: &str, default_port: u16, settings: &[Setting], main: F) -> ExitCode
+where
+    F: AsyncFnOnce(Config) -> Result<(), Failed>,
+{
+    let config = match Config::from_env(name, default_port, settings) {
+        Ok(config) => config,
+        Err(mistakes) => {
+            complain(name, &mistakes);
+            return ExitCode::from(2);
+        }
+    };
+    telemetry::start_logs();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => {
+            let ended = runtime.block_on(main(config));
+            // What still runs on blocking threads must not hold up the end.
+            runtime.shutdown_timeout(Duration::from_millis(500));
+            ended
+        }
+        Err(error) => Err(error.into()),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(name, &*error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a process that cannot run says so where people look first")]
+pub(crate) fn complain(name: &str, error: &(impl fmt::Display + ?Sized)) {
+    eprintln!("{name}: {error}");
+}
+
+/// What cannot be listened on, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}; free it, or set BACKLINE_LISTEN to another address")]
+struct CannotListen {
+    address: SocketAddr,
+    source: std::io::Error,
+}
+
+/// A process that listens and does not serve yet.
+pub(crate) struct Process {
+    pub config: Config,
+    pub address: SocketAddr,
+    pub discovery: Discovery,
+    pub metrics: PrometheusHandle,
+    pub drain: CancellationToken,
+    name: &'static str,
+    listener: TcpListener,
+    trusts_callers: bool,
+}
+
+impl Process {
+    pub async fn start(
+        config: Config,
+        name: &'static str,
+        trusts_callers: bool,
+    ) -> Result<Self, Failed> {
+        let drain = server::shutdown_signal()?;
+        let metrics = telemetry::start_metrics()?;
+        tokio::spawn(telemetry::upkeep(metrics.clone()));
+        let discovery = Discovery::from_url(&config.discovery, &config.instance)?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|source| CannotListen { address: config.listen, source })?;
+        let address = listener.local_addr()?;
+        Ok(Self { config, address, discovery, metrics, drain, name, listener, trusts_callers })
+    }
+
+    pub fn registration(&self, kind: &str, version: &str, owner: &str, about: &str) -> Registration {
+        let config = &self.config;
+        let mut tags = vec![
+            format!("zone={}", config.zone),
+            format!("environment={}", config.environment),
+            format!("version={version}"),
+        ];
+        if config.public {
+            tags.insert(0, "public".into());
+        }
+        let mut meta = BTreeMap::new();
+        let started = Timestamp::now().to_string();
+        for (key, value) in [
+            ("kind", kind),
+            ("version", version),
+            ("zone", &config.zone),
+            ("environment", &config.environment),
+            ("owner", owner),
+            ("about", about),
+            ("started", &started),
+        ] {
+            meta.insert(key.to_owned(), value.to_owned());
+        }
+        if kind == "service" {
+            meta.insert("openapi".into(), "/openapi.json".into());
+            meta.insert("docs".into(), "/docs".into());
+        }
+        Registration {
+            id: config.instance.clone(),
+            service: self.name.to_owned(),
+            address: self.address,
+            tags,
+            meta,
+        }
+    }
+
+    /// Serves until the drain, and leaves the registry first.
+    pub async fn serve(self, router: Router, registration: Option<Registration>) -> Result<(), Failed> {
+        let around_all = Arc::new(Around {
+            guard: Guard {
+                service: self.name.to_owned(),
+                instance: self.config.instance.clone(),
+                address: self.address,
+                hosts: self.config.hosts.clone(),
+            },
+            trusts_callers: self.trusts_callers,
+        });
+        let router = router.layer(from_fn_with_state(around_all, around));
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(server::serve(self.listener, router, stop.clone()));
+        if let Some(file) = &self.config.address_file {
+            server::write_address(file, self.address)
+                .map_err(|error| format!("cannot write BACKLINE_ADDRESS_FILE '{}': {error}", file.display()))?;
+        }
+        tracing::info!(instance = self.config.instance, address = %self.address, "ready");
+        let registered = registration
+            .map(|registration| self.discovery.keep_registered(registration, self.drain.clone()));
+        self.drain.cancelled().await;
+        tracing::info!("draining");
+        if let Some(registered) = registered {
+            let _ = registered.await;
+        }
+        stop.cancel();
+        serving.await?;
+        Ok(())
+    }
+}
+
+/// Answers for paths and methods that no route takes.
+pub(crate) fn fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router
+        .fallback(async || Fault::not_found("No resource has this path."))
+        .method_not_allowed_fallback(async || {
+            Fault::from(
+                Problem::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method-not-allowed",
+                    "This resource does not take that method",
+                )
+                .detail("See the resource's own links and actions, or the service's /docs."),
+            )
+        })
+}
