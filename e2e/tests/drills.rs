@@ -22,7 +22,10 @@ impl Importing {
     fn start() -> Self {
         let company = Company::up();
         let dir = TempDir::new();
-        small_chinook(&dir.join("chinook.sqlite"), u32::try_from(CUSTOMERS).expect("a small number"));
+        small_chinook(
+            &dir.join("chinook.sqlite"),
+            u32::try_from(CUSTOMERS).expect("a small number"),
+        );
         let import = company.start_import(&dir.join("chinook.sqlite"));
         let deadline = Instant::now() + SOON;
         while company.accounts_in_store().is_none_or(|accounts| accounts < 20) {

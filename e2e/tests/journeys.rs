@@ -70,7 +70,10 @@ fn chinook_loads_whole() {
     company.expect_each_reaction_once(59);
     assert_eq!(company.get("/catalog/artists")["total"], 275);
     assert_eq!(company.get("/catalog/albums")["total"], 347);
-    assert_eq!(company.get("/catalog/search?q=e")["tracks_total"].as_i64().map(|n| n > 2_000), Some(true));
+    assert_eq!(
+        company.get("/catalog/search?q=e")["tracks_total"].as_i64().map(|n| n > 2_000),
+        Some(true)
+    );
     let store = rusqlite::Connection::open(company.store("catalog")).expect("the store");
     let tracks: i64 =
         store.query_row("SELECT count(*) FROM track", [], |row| row.get(0)).expect("a count");
@@ -86,7 +89,14 @@ fn chinook() -> Result<String, std::env::VarError> {
 fn operational_paths_are_not_reachable_from_outside() {
     let company = Company::up();
     let gateway = company.estate.gateway();
-    for path in ["/health", "/metrics", "/events", "/openapi.json", "/monitor/api/processes", "/customers/../events"] {
+    for path in [
+        "/health",
+        "/metrics",
+        "/events",
+        "/openapi.json",
+        "/monitor/api/processes",
+        "/customers/../events",
+    ] {
         let answer = http::get(&format!("{gateway}{path}"));
         assert!((400..500).contains(&answer.status), "{path}: {}", answer.status);
     }

@@ -87,7 +87,8 @@ async fn processes(
             .detail(error.body_text())
     })?;
     let declarations = parts.declarations.clone();
-    let answer = parts.store.read(async move |tx: Tx| answer(&tx, &declarations, &filter).await).await;
+    let answer =
+        parts.store.read(async move |tx: Tx| answer(&tx, &declarations, &filter).await).await;
     answer.map(Json).map_err(|error| {
         tracing::error!(%error, "the processes could not be read");
         Problem::new(
@@ -120,7 +121,12 @@ async fn answer(tx: &Tx, declarations: &Declarations, filter: &Filter) -> Result
     Ok(Answer { as_of: now, processes, instances })
 }
 
-fn view(process: &Process, instance: store::Instance, seen: &[Seen], now: Timestamp) -> InstanceView {
+fn view(
+    process: &Process,
+    instance: store::Instance,
+    seen: &[Seen],
+    now: Timestamp,
+) -> InstanceView {
     let evaluation = evaluate(process, seen, now);
     let steps = process.steps.iter().zip(&evaluation.steps);
     InstanceView {

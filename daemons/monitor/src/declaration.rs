@@ -75,7 +75,10 @@ impl Declarations {
     /// All mistakes together, each with its file and what would be right.
     pub fn read(folder: &Path) -> Result<Self, Mistakes> {
         let unreadable = |path: &Path, error: std::io::Error| {
-            (path.to_owned(), format!("cannot be read: {error}; MONITOR_PROCESSES names the folder"))
+            (
+                path.to_owned(),
+                format!("cannot be read: {error}; MONITOR_PROCESSES names the folder"),
+            )
         };
         let mut files = match std::fs::read_dir(folder) {
             Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect::<Vec<_>>(),
@@ -95,7 +98,8 @@ impl Declarations {
             };
             match parse(&text) {
                 Ok(process) if processes.iter().any(|other| other.name == process.name) => {
-                    mistakes.push((file, format!("the process '{}' is declared twice", process.name)));
+                    mistakes
+                        .push((file, format!("the process '{}' is declared twice", process.name)));
                 }
                 Ok(process) => processes.push(process),
                 Err(wrong) => mistakes.extend(wrong.into_iter().map(|what| (file.clone(), what))),
@@ -125,7 +129,10 @@ pub(crate) fn parse(text: &str) -> Result<Process, Vec<String>> {
     for step in &file.step {
         for other in step.after.iter().filter(|other| !known.contains(other.as_str())) {
             let names = known.iter().copied().collect::<Vec<_>>().join(", ");
-            wrong.push(format!("step '{}' comes after '{other}', which is no step: {names}", step.id));
+            wrong.push(format!(
+                "step '{}' comes after '{other}', which is no step: {names}",
+                step.id
+            ));
         }
         let within = step.within.as_deref().map(duration).transpose().unwrap_or_else(|what| {
             wrong.push(format!("step '{}': {what}", step.id));
@@ -222,7 +229,12 @@ mod tests {
         let step = |id: &str, after: &str| {
             format!("[[step]]\nid='{id}'\ntitle=''\nservice='s'\nevent='e'\nafter=[{after}]\n")
         };
-        let text = format!("name='n'\ntitle='t'\n{}{}{}", step("a", ""), step("b", "'c'"), step("c", "'b'"));
+        let text = format!(
+            "name='n'\ntitle='t'\n{}{}{}",
+            step("a", ""),
+            step("b", "'c'"),
+            step("c", "'b'")
+        );
         assert_eq!(parse(&text), Err(vec!["the steps b, c wait for each other".to_owned()]));
         let endless = format!("name='n'\ntitle='t'\n{}", step("a", "'a'"));
         assert!(parse(&endless).expect_err("no start")[0].contains("no step starts"));

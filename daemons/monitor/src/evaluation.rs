@@ -156,7 +156,10 @@ mod tests {
     #[test]
     fn a_step_has_its_time_after_the_one_before() {
         let started = [("a", 0)];
-        assert_eq!(states(&started, 10), (InstanceState::Running, vec![Done, Waiting, Waiting, Waiting]));
+        assert_eq!(
+            states(&started, 10),
+            (InstanceState::Running, vec![Done, Waiting, Waiting, Waiting])
+        );
         assert_eq!(states(&started, 11), (InstanceState::Late, vec![Done, Late, Waiting, Late]));
     }
 

@@ -50,10 +50,7 @@ pub fn run(args: Args) -> ExitCode {
     daemon::run(options, async move |daemon| build(daemon, args.processes).await)
 }
 
-async fn build(
-    daemon: Daemon,
-    processes: PathBuf,
-) -> Result<Router, Box<dyn Error + Send + Sync>> {
+async fn build(daemon: Daemon, processes: PathBuf) -> Result<Router, Box<dyn Error + Send + Sync>> {
     let declarations = Arc::new(Declarations::read(&processes)?);
     let store =
         Store::open(&daemon.config.store, &[backline_events::MIGRATION, store::MIGRATION]).await?;

@@ -180,11 +180,14 @@ pub(crate) async fn follow_declarations(
     store
         .write(async move |tx: Tx| {
             let known = tx.query_opt("SELECT declared FROM declarations", params![]).await?;
-            if known.map(|row| row.get::<String>("declared")).transpose()?.as_ref() == Some(&declared) {
+            if known.map(|row| row.get::<String>("declared")).transpose()?.as_ref()
+                == Some(&declared)
+            {
                 return Ok(());
             }
             tx.execute("DELETE FROM declarations", params![]).await?;
-            tx.execute("INSERT INTO declarations (declared) VALUES ($1)", params![&declared]).await?;
+            tx.execute("INSERT INTO declarations (declared) VALUES ($1)", params![&declared])
+                .await?;
             tx.execute("DELETE FROM instance", params![]).await?;
             let rows = tx.query("SELECT DISTINCT correlation FROM observed", params![]).await?;
             for row in &rows {

@@ -82,7 +82,10 @@ pub fn title(field: &str, text: &str) -> Option<Wrong> {
     let right = (1..=MAX_TITLE).contains(&text.trim().chars().count())
         && !text.chars().any(char::is_control);
     (!right).then(|| {
-        Wrong::new(field, format!("give 1 to {MAX_TITLE} characters, none of them a control character"))
+        Wrong::new(
+            field,
+            format!("give 1 to {MAX_TITLE} characters, none of them a control character"),
+        )
     })
 }
 
@@ -92,7 +95,10 @@ fn price(field: &str, price: Option<&Money>) -> Option<Wrong> {
         && price.currency.len() == 3
         && price.currency.bytes().all(|b| b.is_ascii_uppercase());
     (!right).then(|| {
-        Wrong::new(field, "give amount_minor from 0 up and a currency of three letters, such as USD")
+        Wrong::new(
+            field,
+            "give amount_minor from 0 up and a currency of three letters, such as USD",
+        )
     })
 }
 
@@ -107,7 +113,11 @@ mod tests {
             year: Some(2005),
             description: None,
             price: price.clone(),
-            tracks: vec![NewTrack { title: "Comma Comma Comma Full Stop".into(), length_ms: Some(6_000), price }],
+            tracks: vec![NewTrack {
+                title: "Comma Comma Comma Full Stop".into(),
+                length_ms: Some(6_000),
+                price,
+            }],
         }
     }
 
@@ -128,7 +138,12 @@ mod tests {
         wrong.tracks[0].price = Some(Money { amount_minor: 1, currency: "usd".into() });
         let fields: Vec<_> = wrong.mistakes().into_iter().map(|wrong| wrong.field).collect();
         let expected = [
-            "title", "year", "description", "price", "tracks[0].title", "tracks[0].price",
+            "title",
+            "year",
+            "description",
+            "price",
+            "tracks[0].title",
+            "tracks[0].price",
             "tracks[0].length_ms",
         ];
         assert_eq!(fields, expected);

@@ -44,7 +44,8 @@ pub struct Window {
     pub limit: i64,
 }
 
-const ALBUM: &str = "SELECT album.id, album.title, album.year, album.description, album.price_minor,
+const ALBUM: &str =
+    "SELECT album.id, album.title, album.year, album.description, album.price_minor,
                             album.price_currency, artist.id AS artist_id, artist.name AS artist_name
                      FROM album JOIN artist ON artist.id = album.artist";
 
@@ -120,7 +121,8 @@ pub async fn find_track(tx: &Tx, id: &str) -> Result<Option<Track>, StoreError> 
 /// Artists whose name contains the text, in the order of names.
 pub async fn artists(tx: &Tx, text: &str, window: Window) -> Result<Found<Artist>, StoreError> {
     let like = containing(text);
-    let total = count(tx, "SELECT count(*) AS n FROM artist WHERE name_key LIKE $1 ESCAPE '!'", &like);
+    let total =
+        count(tx, "SELECT count(*) AS n FROM artist WHERE name_key LIKE $1 ESCAPE '!'", &like);
     let total = total.await?;
     let rows = tx
         .query(
@@ -135,7 +137,8 @@ pub async fn artists(tx: &Tx, text: &str, window: Window) -> Result<Found<Artist
 /// Albums whose title contains the text, in the order of titles.
 pub async fn albums(tx: &Tx, text: &str, window: Window) -> Result<Found<Album>, StoreError> {
     let like = containing(text);
-    let total = count(tx, "SELECT count(*) AS n FROM album WHERE title_key LIKE $1 ESCAPE '!'", &like);
+    let total =
+        count(tx, "SELECT count(*) AS n FROM album WHERE title_key LIKE $1 ESCAPE '!'", &like);
     let total = total.await?;
     let rows = tx
         .query(
@@ -152,7 +155,8 @@ pub async fn albums(tx: &Tx, text: &str, window: Window) -> Result<Found<Album>,
 /// Tracks whose title contains the text, in the order of titles.
 pub async fn tracks(tx: &Tx, text: &str, window: Window) -> Result<Found<Track>, StoreError> {
     let like = containing(text);
-    let total = count(tx, "SELECT count(*) AS n FROM track WHERE title_key LIKE $1 ESCAPE '!'", &like);
+    let total =
+        count(tx, "SELECT count(*) AS n FROM track WHERE title_key LIKE $1 ESCAPE '!'", &like);
     let total = total.await?;
     let rows = tx
         .query(
@@ -166,7 +170,8 @@ pub async fn tracks(tx: &Tx, text: &str, window: Window) -> Result<Found<Track>,
 
 /// An artist's albums, oldest first.
 pub async fn albums_of(tx: &Tx, artist: &str) -> Result<Vec<Album>, StoreError> {
-    let sql = format!("{ALBUM} WHERE album.artist = $1 ORDER BY album.year, album.title_key, album.id");
+    let sql =
+        format!("{ALBUM} WHERE album.artist = $1 ORDER BY album.year, album.title_key, album.id");
     tx.query(&sql, params![artist]).await?.iter().map(album).collect()
 }
 

@@ -26,12 +26,6 @@ fn give_blood(artist: &str) -> Value {
     })
 }
 
-fn events(service: &Service) -> Vec<Value> {
-    let batch = [("accept", "application/cloudevents-batch+json")];
-    let page = http::request("GET", &service.url("/events"), &batch, None).expect("an answer");
-    page.expect(200).json().as_array().expect("a batch").clone()
-}
-
 #[test]
 fn an_album_links_to_its_artist_and_to_buying_it() {
     let service = Service::start("catalog").start();
@@ -57,7 +51,7 @@ fn an_album_links_to_its_artist_and_to_buying_it() {
     let made = follow(&album["_links"]["artist"]);
     assert_eq!(made["_embedded"]["albums"][0]["_links"]["self"]["href"], href.as_str());
 
-    let added = events(&service);
+    let added = service.events();
     assert_eq!(added[0]["type"], "artist.added");
     assert_eq!(added[1]["type"], "album.added");
     assert_eq!(added[1]["data"]["tracks"].as_array().map(Vec::len), Some(2));
@@ -82,7 +76,8 @@ fn search_finds_artists_albums_and_tracks() {
     let brakes = artist(&service, "Brakes");
     artist(&service, "100% Ring");
     post(&service, "/catalog/albums", &give_blood(&brakes)).expect(201);
-    let search = |q: &str| http::get(&service.url(&format!("/catalog/search?q={q}"))).expect(200).json();
+    let search =
+        |q: &str| http::get(&service.url(&format!("/catalog/search?q={q}"))).expect(200).json();
     let ring = search("rInG");
     assert_eq!(ring["artists_total"], 1);
     assert_eq!(ring["albums_total"], 0);
@@ -110,5 +105,5 @@ fn what_is_wrong_with_an_album_is_told_at_once_and_nothing_is_kept() {
     let errors = post(&service, "/catalog/albums", &nobody).expect(422).json();
     assert_eq!(errors["errors"][0]["field"], "artist");
     assert_eq!(http::get(&service.url("/catalog/albums")).expect(200).json()["total"], 0);
-    assert_eq!(events(&service).len(), 1);
+    assert_eq!(service.events().len(), 1);
 }

@@ -2,8 +2,8 @@
 
 use axum::http::StatusCode;
 use backline_chassis::{
-    Action, Answer, Cx, Fault, Field, Json, Paging, Path, Problem, Reply, Resource, StoreError, Work,
-    now,
+    Action, Answer, Cx, Fault, Field, Json, Paging, Path, Problem, Reply, Resource, StoreError,
+    Work, now,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -217,19 +217,26 @@ fn invalid(wrong: Vec<Wrong>) -> Fault {
         .collect();
     let detail: Vec<_> =
         wrong.iter().map(|wrong| format!("{}: {}", wrong.field, wrong.message)).collect();
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-customer", "These details cannot be taken")
-        .detail(detail.join("; "))
-        .with("errors", errors)
-        .into()
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "invalid-customer",
+        "These details cannot be taken",
+    )
+    .detail(detail.join("; "))
+    .with("errors", errors)
+    .into()
 }
 
 fn illegal(customer: &Customer, error: Illegal) -> Fault {
     let href = customer.href();
-    let problem =
-        Problem::new(StatusCode::CONFLICT, "illegal-transition", "The customer's state does not allow this")
-            .detail(error.to_string())
-            .with("state", customer.state.as_str())
-            .link("self", &href);
+    let problem = Problem::new(
+        StatusCode::CONFLICT,
+        "illegal-transition",
+        "The customer's state does not allow this",
+    )
+    .detail(error.to_string())
+    .with("state", customer.state.as_str())
+    .link("self", &href);
     let legal = customer.state.legal().iter();
     legal
         .fold(problem, |problem, command| {

@@ -16,12 +16,6 @@ fn created(service: &Service, customer: &Value) -> String {
     create(service, customer).expect(201).header("location").expect("a Location").to_owned()
 }
 
-fn events(service: &Service) -> Vec<Value> {
-    let batch = [("accept", "application/cloudevents-batch+json")];
-    let page = http::request("GET", &service.url("/events"), &batch, None).expect("an answer");
-    page.expect(200).json().as_array().expect("a batch").clone()
-}
-
 fn get_with(service: &Service, path: &str, headers: &[(&str, &str)]) -> http::Answer {
     http::request("GET", &service.url(path), headers, None).expect("an answer")
 }
@@ -43,7 +37,7 @@ fn a_new_customer_has_a_place_links_and_a_trace() {
     assert!(shown.header("as-of").is_some_and(|moment| moment.ends_with('Z')));
     assert_eq!(shown.json(), body);
 
-    let event = events(&service).pop().expect("an event");
+    let event = service.events().pop().expect("an event");
     assert_eq!(event["type"], "customer.created");
     assert_eq!(event["subject"], location.as_str());
     assert_eq!(event["source"], "/customers");
@@ -61,7 +55,7 @@ fn the_caller_trace_and_correlation_are_taken_over() {
     let headers = [("traceparent", parent.as_str()), ("backline-correlation", correlation)];
     let answer = http::post_json(&service.url("/customers"), &ada(), &headers).expect(201);
     assert_eq!(answer.header("trace-id"), Some(trace));
-    let event = events(&service).pop().expect("an event");
+    let event = service.events().pop().expect("an event");
     assert_eq!(event["correlationid"], correlation);
     assert!(event["traceparent"].as_str().is_some_and(|parent| parent.contains(trace)));
 }
@@ -104,7 +98,7 @@ fn a_key_makes_a_request_safe_to_repeat() {
     assert_eq!(second.header("idempotency-replayed"), Some("true"));
     assert_eq!(second.header("location"), first.header("location"));
     assert_eq!(second.json(), first.json());
-    assert_eq!(events(&service).len(), 1);
+    assert_eq!(service.events().len(), 1);
 
     let other = json!({ "firstname": "Bea", "lastname": "B", "email": "b@example.com" });
     let reused = send(&other).expect(422).json();
@@ -121,16 +115,15 @@ fn a_failed_request_leaves_its_key_free() {
     let taken = send(&ada()).expect(409).json();
     assert_eq!(taken["type"], "urn:backline:error:email-taken");
     send(&json!({ "firstname": "Bea", "lastname": "B", "email": "b@example.com" })).expect(201);
-    assert_eq!(events(&service).len(), 2);
+    assert_eq!(service.events().len(), 2);
 }
 
 #[test]
 fn illegal_transitions_name_the_state_and_what_is_legal() {
     let service = Service::start("customers").start();
     let path = created(&service, &ada());
-    let command = |name: &str| {
-        http::post_json(&service.url(&format!("{path}/{name}")), &json!({}), &[])
-    };
+    let command =
+        |name: &str| http::post_json(&service.url(&format!("{path}/{name}")), &json!({}), &[]);
     let refused = command("reinstate").expect(409).json();
     assert_eq!(refused["type"], "urn:backline:error:illegal-transition");
     assert_eq!(refused["state"], "active");
@@ -143,8 +136,9 @@ fn illegal_transitions_name_the_state_and_what_is_legal() {
     for name in ["change", "suspend", "reinstate", "close"] {
         assert_eq!(command(name).expect(409).json()["state"], "closed");
     }
-    let kinds: Vec<_> = events(&service).iter().map(|e| e["type"].clone()).collect();
-    let expected = ["customer.created", "customer.suspended", "customer.reinstated", "customer.closed"];
+    let kinds: Vec<_> = service.events().iter().map(|e| e["type"].clone()).collect();
+    let expected =
+        ["customer.created", "customer.suspended", "customer.reinstated", "customer.closed"];
     assert_eq!(kinds, expected);
 }
 
@@ -153,10 +147,11 @@ fn a_change_touches_only_what_it_names() {
     let service = Service::start("customers").start();
     let path = created(&service, &ada());
     let change = json!({ "lastname": "King" });
-    let changed = http::post_json(&service.url(&format!("{path}/change")), &change, &[]).expect(200);
+    let changed =
+        http::post_json(&service.url(&format!("{path}/change")), &change, &[]).expect(200);
     assert_eq!(changed.json()["lastname"], "King");
     assert_eq!(changed.json()["firstname"], "Ada");
-    assert_eq!(events(&service)[1]["data"]["lastname"], "King");
+    assert_eq!(service.events()[1]["data"]["lastname"], "King");
 }
 
 #[test]
@@ -183,12 +178,21 @@ fn bad_input_is_told_what_would_be_right_and_changes_nothing() {
     assert_eq!(code(send(&[json_type], &huge).expect(413)), "urn:backline:error:body-too-large");
     let keyed = [json_type, ("idempotency-key", "k")];
     assert_eq!(code(send(&keyed, &huge).expect(413)), "urn:backline:error:body-too-large");
-    assert_eq!(code(http::get(&service.url("/customers/none")).expect(404)), "urn:backline:error:not-found");
-    assert_eq!(code(http::get(&service.url("/customers?page=0")).expect(400)), "urn:backline:error:invalid-query");
-    assert_eq!(code(http::get(&service.url("/nowhere")).expect(404)), "urn:backline:error:not-found");
+    assert_eq!(
+        code(http::get(&service.url("/customers/none")).expect(404)),
+        "urn:backline:error:not-found"
+    );
+    assert_eq!(
+        code(http::get(&service.url("/customers?page=0")).expect(400)),
+        "urn:backline:error:invalid-query"
+    );
+    assert_eq!(
+        code(http::get(&service.url("/nowhere")).expect(404)),
+        "urn:backline:error:not-found"
+    );
     let method = http::request("DELETE", &service.url("/customers"), &[], None).expect("an answer");
     assert_eq!(code(method.expect(405)), "urn:backline:error:method-not-allowed");
-    assert_eq!(events(&service).len(), 0);
+    assert_eq!(service.events().len(), 0);
 }
 
 #[test]
@@ -206,7 +210,8 @@ fn only_requests_that_are_meant_for_it_are_answered() {
 fn pages_are_linked() {
     let service = Service::start("customers").start();
     for n in 0..51 {
-        let customer = json!({ "firstname": "A", "lastname": "B", "email": format!("{n}@example.com") });
+        let customer =
+            json!({ "firstname": "A", "lastname": "B", "email": format!("{n}@example.com") });
         created(&service, &customer);
     }
     let first = http::get(&service.url("/customers")).expect(200).json();
@@ -226,7 +231,7 @@ fn what_was_acknowledged_survives_a_kill() {
     let path = created(&service, &ada());
     service.restart();
     assert_eq!(http::get(&service.url(&path)).expect(200).json()["lastname"], "Lovelace");
-    assert_eq!(events(&service).len(), 1);
+    assert_eq!(service.events().len(), 1);
     assert!(service.terminate().success());
 }
 
@@ -250,10 +255,13 @@ fn the_feed_is_atom_for_everybody_else() {
     let service = Service::start("customers").start();
     created(&service, &ada());
     let page = get_with(&service, "/events", &[]).expect(200);
-    assert!(page.header("content-type").is_some_and(|kind| kind.starts_with("application/atom+xml")));
+    assert!(
+        page.header("content-type").is_some_and(|kind| kind.starts_with("application/atom+xml"))
+    );
     assert!(page.header("link").is_some_and(|link| link.contains("rel=\"next\"")));
     assert!(page.text().contains("<title>customer.created</title>"));
-    let code = |path: &str, status| http::get(&service.url(path)).expect(status).json()["type"].clone();
+    let code =
+        |path: &str, status| http::get(&service.url(path)).expect(status).json()["type"].clone();
     assert_eq!(code("/events?after=other.0", 410), "urn:backline:error:feed-epoch-gone");
     assert_eq!(code("/events?after=x", 400), "urn:backline:error:invalid-query");
     assert_eq!(code("/events?limit=0", 400), "urn:backline:error:invalid-query");

@@ -54,10 +54,7 @@ async fn list(cx: Cx, Query(filter): Query<Filter>, paging: Paging) -> Answer {
             store::page(&tx, filter.customer.as_deref(), paging.offset(), Paging::SIZE).await
         })
         .await?;
-    Ok(paging
-        .collection(&href, "mails", total, mails.iter().map(view))
-        .title("Mailbox")
-        .into())
+    Ok(paging.collection(&href, "mails", total, mails.iter().map(view)).title("Mailbox").into())
 }
 
 /// One mail

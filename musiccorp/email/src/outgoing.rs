@@ -88,7 +88,8 @@ pub async fn send(app: App) {
 async fn send_next(app: &App, server: &Server) -> Result<bool, String> {
     let text = |error: StoreError| error.to_string();
     let root = backline_chassis::Cause::root();
-    let leased = app.write(&root, async |work: Work| store::lease(&work, &now(), &later(LEASE)).await);
+    let leased =
+        app.write(&root, async |work: Work| store::lease(&work, &now(), &later(LEASE)).await);
     let Some(mail) = leased.await.map_err(text)? else { return Ok(false) };
     let sender = app.setting(SENDER).unwrap_or(DEFAULT_SENDER);
     let sent = match message(&mail, sender) {
@@ -97,9 +98,11 @@ async fn send_next(app: &App, server: &Server) -> Result<bool, String> {
     };
     let id = mail.id.clone();
     if let Err(error) = sent {
-        app.write(&root, async move |work: Work| store::hold(&work, &id, &later(AGAIN_AFTER)).await)
-            .await
-            .map_err(text)?;
+        app.write(&root, async move |work: Work| {
+            store::hold(&work, &id, &later(AGAIN_AFTER)).await
+        })
+        .await
+        .map_err(text)?;
         return Err(format!("{}: {error}", mail.href()));
     }
     let cause = mail.cause();

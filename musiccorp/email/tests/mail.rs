@@ -19,12 +19,6 @@ fn new_customer(customers: &Service, email: &str) -> String {
     answer.header("location").expect("a Location").to_owned()
 }
 
-fn events(service: &Service) -> Vec<Value> {
-    let batch = [("accept", "application/cloudevents-batch+json")];
-    let page = http::request("GET", &service.url("/events"), &batch, None).expect("an answer");
-    page.expect(200).json().as_array().expect("a batch").clone()
-}
-
 fn mails_of(email: &Service, customer: &str) -> Vec<Value> {
     let query = customer.replace('/', "%2F");
     let found = http::get(&email.url(&format!("/email/mails?customer={query}")));
@@ -34,16 +28,19 @@ fn mails_of(email: &Service, customer: &str) -> Vec<Value> {
 #[test]
 fn a_new_customer_gets_one_letter_in_our_mailbox() {
     let customers = Service::start("customers").start();
-    let email = Service::start("email").static_discovery(&[("customers", customers.address())]).start();
+    let email =
+        Service::start("email").static_discovery(&[("customers", customers.address())]).start();
     let customer = new_customer(&customers, "ada@example.com");
     let mail = wait_for("the letter", SOON, || mails_of(&email, &customer).pop());
     assert_eq!(mail["to"], "ada@example.com");
     assert_eq!(mail["state"], "sent");
     let whole = http::get(&email.url(mail["_links"]["self"]["href"].as_str().expect("a link")));
-    assert!(whole.expect(200).json()["body"].as_str().is_some_and(|body| body.starts_with("Dear Ada,")));
-    let sent = events(&email).pop().expect("an event");
+    assert!(
+        whole.expect(200).json()["body"].as_str().is_some_and(|body| body.starts_with("Dear Ada,"))
+    );
+    let sent = email.events().pop().expect("an event");
     assert_eq!(sent["type"], "welcome-mail.sent");
-    assert_eq!(sent["causationid"], events(&customers)[0]["id"]);
+    assert_eq!(sent["causationid"], customers.events()[0]["id"]);
 }
 
 #[test]
@@ -52,7 +49,8 @@ fn a_letter_goes_to_the_address_that_holds_when_it_is_written() {
     let customer = new_customer(&customers, "old@example.com");
     let change = json!({ "email": "new@example.com" });
     http::post_json(&customers.url(&format!("{customer}/change")), &change, &[]).expect(200);
-    let email = Service::start("email").static_discovery(&[("customers", customers.address())]).start();
+    let email =
+        Service::start("email").static_discovery(&[("customers", customers.address())]).start();
     let mail = wait_for("the letter", SOON, || mails_of(&email, &customer).pop());
     assert_eq!(mail["to"], "new@example.com");
 }
@@ -73,7 +71,7 @@ fn the_whole_feed_again_sends_no_second_letter() {
     let other = new_customer(&customers, "bea@example.com");
     wait_for("the other letter", SOON, || mails_of(&email, &other).pop());
     assert_eq!(mails_of(&email, &customer).len(), 1);
-    assert_eq!(events(&email).len(), 2);
+    assert_eq!(email.events().len(), 2);
 }
 
 #[test]
@@ -86,7 +84,9 @@ fn wrong_settings_are_told_together() {
         SOON,
     );
     assert_eq!(failed.status.code(), Some(2), "{failed:?}");
-    for part in ["EMAIL_SMTP is 'pigeon://loft'", "EMAIL_FROM is 'nobody'", "BACKLINE_LISTEN is 'nowhere'"] {
+    for part in
+        ["EMAIL_SMTP is 'pigeon://loft'", "EMAIL_FROM is 'nobody'", "BACKLINE_LISTEN is 'nowhere'"]
+    {
         assert!(failed.stderr.contains(part), "{part} is missing: {}", failed.stderr);
     }
 }
@@ -118,11 +118,13 @@ fn a_mail_server_that_fails_gets_the_same_message_again() {
     };
     assert_eq!(id(&first), id(&second));
     assert!(second.contains("To: \"Ada Lovelace\" <ada@example.com>"), "{second}");
-    wait_for("the mark", SOON, || (mails_of(&email, &customer)[0]["state"] == "sent").then_some(()));
-    let sent = events(&email);
+    wait_for("the mark", SOON, || {
+        (mails_of(&email, &customer)[0]["state"] == "sent").then_some(())
+    });
+    let sent = email.events();
     assert_eq!(sent.len(), 1);
-    assert_eq!(sent[0]["causationid"], events(&customers)[0]["id"]);
-    assert_eq!(sent[0]["correlationid"], events(&customers)[0]["correlationid"]);
+    assert_eq!(sent[0]["causationid"], customers.events()[0]["id"]);
+    assert_eq!(sent[0]["correlationid"], customers.events()[0]["correlationid"]);
 }
 
 /// A mail server for one message, just true enough (RFC 5321) for a client to send it.

@@ -18,11 +18,7 @@ pub struct AccountOpened {
 
 impl AccountOpened {
     pub fn of(account: &Account) -> Self {
-        Self {
-            account: account.href(),
-            customer: account.customer.clone(),
-            points: account.points,
-        }
+        Self { account: account.href(), customer: account.customer.clone(), points: account.points }
     }
 }
 

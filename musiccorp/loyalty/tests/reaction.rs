@@ -14,12 +14,6 @@ fn new_customer(customers: &Service, email: &str) -> (String, String) {
     (header("location"), header("trace-id"))
 }
 
-fn events(service: &Service) -> Vec<Value> {
-    let batch = [("accept", "application/cloudevents-batch+json")];
-    let page = http::request("GET", &service.url("/events"), &batch, None).expect("an answer");
-    page.expect(200).json().as_array().expect("a batch").clone()
-}
-
 fn accounts_of(service: &Service, customer: &str) -> Vec<Value> {
     let query = customer.replace('/', "%2F");
     let found = http::get(&service.url(&format!("/loyalty/accounts?customer={query}")));
@@ -29,16 +23,17 @@ fn accounts_of(service: &Service, customer: &str) -> Vec<Value> {
 #[test]
 fn a_new_customer_gets_exactly_one() {
     let customers = Service::start("customers").start();
-    let ours = Service::start("loyalty").static_discovery(&[("customers", customers.address())]).start();
+    let ours =
+        Service::start("loyalty").static_discovery(&[("customers", customers.address())]).start();
     let (customer, trace) = new_customer(&customers, "ada@example.com");
     let one = wait_for("the reaction", SOON, || accounts_of(&ours, &customer).pop());
     assert_eq!(one["_links"]["customer"]["href"], customer.as_str());
 
-    let event = events(&ours).pop().expect("an event");
+    let event = ours.events().pop().expect("an event");
     assert_eq!(event["type"], "loyalty-account.opened");
     assert_eq!(event["data"]["customer"], customer.as_str());
     assert_eq!(event["correlationid"], trace.as_str());
-    assert_eq!(event["causationid"], events(&customers)[0]["id"]);
+    assert_eq!(event["causationid"], customers.events()[0]["id"]);
 }
 
 #[test]
@@ -52,7 +47,7 @@ fn a_kill_loses_nothing_and_repeats_nothing() {
     let (second, _) = new_customer(&customers, "2@example.com");
     ours.restart();
     wait_for("the reaction", SOON, || accounts_of(&ours, &second).pop());
-    assert_eq!(events(&ours).len(), 2);
+    assert_eq!(ours.events().len(), 2);
     assert_eq!(accounts_of(&ours, &first).len(), 1);
 }
 
@@ -70,7 +65,7 @@ fn a_feed_that_began_anew_gives_nobody_a_second() {
     let (other, _) = new_customer(&customers, "2@example.com");
     wait_for("the reaction", SOON, || accounts_of(&ours, &other).pop());
     assert_eq!(accounts_of(&ours, &customer).len(), 1);
-    assert_eq!(events(&ours).len(), 2);
+    assert_eq!(ours.events().len(), 2);
 }
 
 /// Forgets the place in the feed and all marks, so that everything is read again.

@@ -18,7 +18,10 @@ pub struct CustomerCreated {
 }
 
 /// A new customer gets a welcome pack. One who has had it gets no second.
-pub async fn post_welcome_pack(reaction: Reaction, event: CustomerCreated) -> Result<Done, Failure> {
+pub async fn post_welcome_pack(
+    reaction: Reaction,
+    event: CustomerCreated,
+) -> Result<Done, Failure> {
     reaction
         .apply(async move |work: Work| {
             let pack = Pack {

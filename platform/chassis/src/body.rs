@@ -65,12 +65,10 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Query<T
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
         let taken = axum::extract::Query::<T>::from_request_parts(parts, state).await;
-        taken.map(|axum::extract::Query(value)| Self(value)).map_err(
-            |rejection: QueryRejection| {
-                Problem::new(rejection.status(), "invalid-query", "The query is not valid")
-                    .detail(rejection.body_text())
-                    .into()
-            },
-        )
+        taken.map(|axum::extract::Query(value)| Self(value)).map_err(|rejection: QueryRejection| {
+            Problem::new(rejection.status(), "invalid-query", "The query is not valid")
+                .detail(rejection.body_text())
+                .into()
+        })
     }
 }

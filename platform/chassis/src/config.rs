@@ -57,8 +57,9 @@ impl Config {
         settings: &[Setting],
     ) -> Result<Self, Mistakes> {
         // A variable that is not Unicode is none of ours.
-        let vars = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let vars = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
         Self::from_vars(service, default_port, settings, vars)
     }
 
@@ -72,7 +73,9 @@ impl Config {
         let mut own = BTreeMap::new();
         let mut mistakes = Vec::new();
         for (name, check) in settings {
-            let Some(value) = ours.remove(*name).filter(|value| !value.is_empty()) else { continue };
+            let Some(value) = ours.remove(*name).filter(|value| !value.is_empty()) else {
+                continue;
+            };
             if let Err(mistake) = check(&value) {
                 mistakes.push(format!("{name} is '{value}': {mistake}"));
             }
@@ -101,14 +104,13 @@ impl Config {
             false
         });
         let events = take("BACKLINE_EVENTS", "feed".into());
-        if events != "feed" {
-            mistakes.push(format!("BACKLINE_EVENTS is '{events}': this version knows 'feed'"));
-        }
         let store = take("BACKLINE_STORE", format!("sqlite:var/store/{service}.db"));
-        if !store.starts_with("sqlite:") {
-            mistakes.push(format!(
-                "BACKLINE_STORE is '{store}': this version knows sqlite:<path>"
-            ));
+        for (name, value, known) in
+            [("BACKLINE_EVENTS", &events, "feed"), ("BACKLINE_STORE", &store, "sqlite:")]
+        {
+            if !value.starts_with(known) {
+                mistakes.push(format!("{name} is '{value}': this version knows {known}"));
+            }
         }
         let config = Self {
             instance: take("BACKLINE_INSTANCE", format!("{service}-1")),
@@ -154,7 +156,8 @@ mod tests {
             ("BACKLINE_EVENTS", "pigeon"),
             ("BACKLINE_STORE", "oracle:x"),
         ]);
-        let text = Config::from_vars("loyalty", 0, &[], wrong).expect_err("four mistakes").to_string();
+        let text =
+            Config::from_vars("loyalty", 0, &[], wrong).expect_err("four mistakes").to_string();
         for part in ["'email'", "'8080'", "'pigeon'", "'oracle:x'"] {
             assert!(text.contains(part), "{part} is missing in: {text}");
         }

@@ -96,13 +96,11 @@ impl<'a> Calls<'a> {
     }
 
     /// GET of a resource by its reference, such as `/customers/0198...`.
-    #[must_use]
     pub fn get(&self, reference: &str) -> RequestBuilder {
         self.client.get(reference).cause(self.cause)
     }
 
     /// POST to a resource by its reference.
-    #[must_use]
     pub fn post(&self, reference: &str) -> RequestBuilder {
         self.client.post(reference).cause(self.cause)
     }

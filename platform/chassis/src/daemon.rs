@@ -6,7 +6,10 @@ use axum::Router;
 use backline_client::Discovery;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, ops, process};
+use crate::{
+    Config, ops,
+    process::{self, Kind, Process},
+};
 
 /// What a daemon is.
 #[derive(Clone, Debug)]
@@ -50,7 +53,8 @@ where
         if let Some(listen) = options.listen {
             config.listen = listen;
         }
-        let process = process::Process::start(config, options.name, options.trusts_callers).await?;
+        let kind = Kind::Daemon { trusts_callers: options.trusts_callers };
+        let process = Process::start(config, options.name, kind).await?;
         let daemon = Daemon {
             config: process.config.clone(),
             address: process.address,
@@ -65,10 +69,12 @@ where
             store: None,
             drain: process.drain.clone(),
         };
-        let router = build(daemon).await?.merge(ops::health(health)).merge(ops::metrics(process.metrics.clone()));
-        let registration = options.register.then(|| {
-            process.registration("daemon", options.version, "", options.about)
-        });
+        let router = build(daemon)
+            .await?
+            .merge(ops::health(health))
+            .merge(ops::metrics(process.metrics.clone()));
+        let registration =
+            options.register.then(|| process.registration(options.version, "", options.about));
         process.serve(router, registration).await
     })
 }

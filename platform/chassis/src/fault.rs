@@ -1,4 +1,7 @@
-use axum::{http::StatusCode, response::{IntoResponse, Response}};
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use backline_hypermedia::Problem;
 
 /// Why a request failed: what its caller sees, and, apart from it, what an operator sees.

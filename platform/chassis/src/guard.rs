@@ -149,14 +149,18 @@ mod tests {
 
     #[test]
     fn it_answers_to_loopback_its_address_and_names_it_was_given() {
-        for host in ["127.0.0.1:8080", "127.9.9.9", "[::1]:1", "localhost:8080", "10.1.2.3", "SHOP.example"] {
+        for host in
+            ["127.0.0.1:8080", "127.9.9.9", "[::1]:1", "localhost:8080", "10.1.2.3", "SHOP.example"]
+        {
             assert_eq!(status(&[("host", host)]), 200, "{host}");
         }
     }
 
     #[test]
     fn a_name_that_was_bound_to_us_by_another_site_is_refused() {
-        for host in ["evil.example", "10.1.2.4:8080", "localhost.evil.example", "127.0.0.1.evil.example"] {
+        for host in
+            ["evil.example", "10.1.2.4:8080", "localhost.evil.example", "127.0.0.1.evil.example"]
+        {
             assert_eq!(status(&[("host", host)]), 403, "{host}");
         }
         assert_eq!(status(&[]), 400);

@@ -32,7 +32,8 @@ async fn tell_health(State(health): State<Health>) -> Response {
     let mut checks = serde_json::Map::new();
     let mut pass = true;
     if let Some(store) = &health.store {
-        let read = store.read(async |tx: Tx| tx.query_one("SELECT 1 AS one", params![]).await).await;
+        let read =
+            store.read(async |tx: Tx| tx.query_one("SELECT 1 AS one", params![]).await).await;
         checks.insert("store:responseTime".into(), check(read.as_ref().err()));
         pass = read.is_ok();
     }

@@ -1,8 +1,8 @@
 //! The life of a process, service or daemon: settings, logs, listener, registration, drain.
 
 use std::{
-    collections::BTreeMap, error::Error, fmt, net::SocketAddr, process::ExitCode,
-    sync::Arc, time::Duration,
+    collections::BTreeMap, error::Error, fmt, net::SocketAddr, process::ExitCode, sync::Arc,
+    time::Duration,
 };
 
 use axum::{Router, middleware::from_fn_with_state};
@@ -39,7 +39,8 @@ where
         }
     };
     telemetry::start_logs();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let ended = match runtime {
         Ok(runtime) => {
             let ended = runtime.block_on(main(config));
@@ -58,7 +59,10 @@ where
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a process that cannot run says so where people look first")]
+#[expect(
+    clippy::print_stderr,
+    reason = "a process that cannot run says so where people look first"
+)]
 pub(crate) fn complain(name: &str, error: &(impl fmt::Display + ?Sized)) {
     eprintln!("{name}: {error}");
 }
@@ -71,6 +75,16 @@ struct CannotListen {
     source: std::io::Error,
 }
 
+/// What a process is to others.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Service,
+    /// A part of the platform: no store for answers, and perhaps callers from outside.
+    Daemon {
+        trusts_callers: bool,
+    },
+}
+
 /// A process that listens and does not serve yet.
 pub(crate) struct Process {
     pub config: Config,
@@ -79,16 +93,12 @@ pub(crate) struct Process {
     pub metrics: PrometheusHandle,
     pub drain: CancellationToken,
     name: &'static str,
+    kind: Kind,
     listener: TcpListener,
-    trusts_callers: bool,
 }
 
 impl Process {
-    pub async fn start(
-        config: Config,
-        name: &'static str,
-        trusts_callers: bool,
-    ) -> Result<Self, Failed> {
+    pub async fn start(config: Config, name: &'static str, kind: Kind) -> Result<Self, Failed> {
         let drain = server::shutdown_signal()?;
         let metrics = telemetry::start_metrics()?;
         tokio::spawn(telemetry::upkeep(metrics.clone()));
@@ -97,10 +107,10 @@ impl Process {
             .await
             .map_err(|source| CannotListen { address: config.listen, source })?;
         let address = listener.local_addr()?;
-        Ok(Self { config, address, discovery, metrics, drain, name, listener, trusts_callers })
+        Ok(Self { config, address, discovery, metrics, drain, name, kind, listener })
     }
 
-    pub fn registration(&self, kind: &str, version: &str, owner: &str, about: &str) -> Registration {
+    pub fn registration(&self, version: &str, owner: &str, about: &str) -> Registration {
         let config = &self.config;
         let mut tags = vec![
             format!("zone={}", config.zone),
@@ -113,7 +123,7 @@ impl Process {
         let mut meta = BTreeMap::new();
         let started = Timestamp::now().to_string();
         for (key, value) in [
-            ("kind", kind),
+            ("kind", if self.is_service() { "service" } else { "daemon" }),
             ("version", version),
             ("zone", &config.zone),
             ("environment", &config.environment),
@@ -123,7 +133,7 @@ impl Process {
         ] {
             meta.insert(key.to_owned(), value.to_owned());
         }
-        if kind == "service" {
+        if self.is_service() {
             meta.insert("openapi".into(), "/openapi.json".into());
             meta.insert("docs".into(), "/docs".into());
         }
@@ -136,8 +146,16 @@ impl Process {
         }
     }
 
+    fn is_service(&self) -> bool {
+        matches!(self.kind, Kind::Service)
+    }
+
     /// Serves until the drain, and leaves the registry first.
-    pub async fn serve(self, router: Router, registration: Option<Registration>) -> Result<(), Failed> {
+    pub async fn serve(
+        self,
+        router: Router,
+        registration: Option<Registration>,
+    ) -> Result<(), Failed> {
         let around_all = Arc::new(Around {
             guard: Guard {
                 service: self.name.to_owned(),
@@ -145,14 +163,16 @@ impl Process {
                 address: self.address,
                 hosts: self.config.hosts.clone(),
             },
-            trusts_callers: self.trusts_callers,
+            trusts_callers: !matches!(self.kind, Kind::Daemon { trusts_callers: false }),
+            keeps_answers: self.is_service(),
         });
         let router = router.layer(from_fn_with_state(around_all, around));
         let stop = CancellationToken::new();
         let serving = tokio::spawn(server::serve(self.listener, router, stop.clone()));
         if let Some(file) = &self.config.address_file {
-            server::write_address(file, self.address)
-                .map_err(|error| format!("cannot write BACKLINE_ADDRESS_FILE '{}': {error}", file.display()))?;
+            server::write_address(file, self.address).map_err(|error| {
+                format!("cannot write BACKLINE_ADDRESS_FILE '{}': {error}", file.display())
+            })?;
         }
         tracing::info!(instance = self.config.instance, address = %self.address, "ready");
         let registered = registration

@@ -86,9 +86,8 @@ impl Reaction {
     }
 }
 
-type Run = dyn Fn(Reaction) -> Pin<Box<dyn Future<Output = Result<Done, Failure>> + Send>>
-    + Send
-    + Sync;
+type Run =
+    dyn Fn(Reaction) -> Pin<Box<dyn Future<Output = Result<Done, Failure>> + Send>> + Send + Sync;
 
 /// The reactions of a service to the events of one producer.
 #[derive(Clone, Default)]
@@ -101,14 +100,12 @@ impl Reactions {
         F: Fn(Reaction, T) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Done, Failure>> + Send + 'static,
     {
-        let run: Arc<Run> = Arc::new(move |reaction: Reaction| {
-            match reaction.event.read::<T>() {
-                Ok(payload) => Box::pin(f(reaction, payload)),
-                Err(error) => Box::pin(std::future::ready(Err(Failure::Reject(format!(
-                    "the payload of {} {} lacks what this service reads: {error}",
-                    reaction.event.kind, reaction.event.id
-                ))))),
-            }
+        let run: Arc<Run> = Arc::new(move |reaction: Reaction| match reaction.event.read::<T>() {
+            Ok(payload) => Box::pin(f(reaction, payload)),
+            Err(error) => Box::pin(std::future::ready(Err(Failure::Reject(format!(
+                "the payload of {} {} lacks what this service reads: {error}",
+                reaction.event.kind, reaction.event.id
+            ))))),
         });
         self.0.push((kind, run));
     }
@@ -140,12 +137,8 @@ impl Handler for Dispatch {
         let run = self.reactions.0.iter().find(|(kind, _)| *kind == event.kind);
         let Some((_, run)) = run else { return Box::pin(std::future::ready(Ok(()))) };
         let cause = Cause::of_event(&event.traceparent, &event.correlationid, &event.id);
-        let reaction = Reaction {
-            app: self.app.clone(),
-            producer: self.producer.clone(),
-            event,
-            cause,
-        };
+        let reaction =
+            Reaction { app: self.app.clone(), producer: self.producer.clone(), event, cause };
         let done = run(reaction);
         Box::pin(async move { done.await.map(|Done(())| ()) })
     }

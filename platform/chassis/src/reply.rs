@@ -1,4 +1,7 @@
-use axum::{http::StatusCode, response::{IntoResponse, Response}};
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use backline_hypermedia::Resource;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

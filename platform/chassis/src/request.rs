@@ -12,8 +12,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use backline_client::Cause;
-use backline_hypermedia::{Format, Page, Problem, Rendered, negotiate, not_modified, render};
 use backline_hypermedia::render_problem;
+use backline_hypermedia::{Format, Page, Problem, Rendered, negotiate, not_modified, render};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
@@ -26,6 +26,8 @@ pub(crate) struct Around {
     pub guard: Guard,
     /// Whether the trace and correlation that a request brings are taken over.
     pub trusts_callers: bool,
+    /// Whether there is a store that answers are kept in under their `Idempotency-Key`.
+    pub keeps_answers: bool,
 }
 
 /// The layer around all routes of a process.
@@ -49,7 +51,7 @@ pub(crate) async fn around(
     );
     request.extensions_mut().insert(cause);
     async move {
-        let response = guarded(&around.guard, request, next).await;
+        let response = guarded(&around, request, next).await;
         let mut response = asked.finish(response);
         if let Ok(value) = HeaderValue::try_from(&trace_id) {
             response.headers_mut().insert("trace-id", value);
@@ -61,14 +63,16 @@ pub(crate) async fn around(
     .await
 }
 
-async fn guarded(guard: &Guard, request: Request, next: Next) -> Response {
-    if let Err(problem) = guard.check(request.uri(), request.headers()) {
+async fn guarded(around: &Around, mut request: Request, next: Next) -> Response {
+    if let Err(problem) = around.guard.check(request.uri(), request.headers()) {
         return Fault::from(problem).into_response();
     }
-    let request = match Key::attach(request).await {
-        Ok(request) => request,
-        Err(problem) => return Fault::from(problem).into_response(),
-    };
+    if around.keeps_answers {
+        request = match Key::attach(request).await {
+            Ok(request) => request,
+            Err(problem) => return Fault::from(problem).into_response(),
+        };
+    }
     AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|panic| {
         let what = panic
             .downcast_ref::<String>()
@@ -94,7 +98,9 @@ impl Asked {
         let wanted = [header::ACCEPT, header::IF_NONE_MATCH];
         let headers = wanted
             .iter()
-            .flat_map(|name| request.headers().get_all(name).iter().map(|v| (name.clone(), v.clone())))
+            .flat_map(|name| {
+                request.headers().get_all(name).iter().map(|v| (name.clone(), v.clone()))
+            })
             .collect();
         Self {
             method: request.method().clone(),
@@ -161,6 +167,10 @@ impl Asked {
         let mut response = respond(status, render_problem(&problem, format));
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if fault.problem.code() == "invalid-host" {
+            // Whoever sends that may not mean what we would read next.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
@@ -171,11 +181,8 @@ impl Asked {
         let route = self.route.as_ref().map_or("unmatched", MatchedPath::as_str).to_owned();
         let status = response.status().as_u16();
         let took = started.elapsed();
-        let labels = [
-            ("method", self.method.to_string()),
-            ("route", route),
-            ("status", status.to_string()),
-        ];
+        let labels =
+            [("method", self.method.to_string()), ("route", route), ("status", status.to_string())];
         metrics::counter!("http_requests_total", &labels).increment(1);
         metrics::histogram!("http_request_seconds", &labels[..2]).record(took);
         let duration_ms = took.as_secs_f64() * 1_000.0;

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     App, Config, Service, app, describe, idempotency, ops,
-    process::{self, Failed, Process, fallbacks},
+    process::{self, Failed, Kind, Process, fallbacks},
     service::spawn_jobs,
 };
 
@@ -22,7 +22,7 @@ async fn serve(service: Service, config: Config) -> Result<(), Failed> {
     let mut migrations = vec![backline_events::MIGRATION, idempotency::MIGRATION];
     migrations.extend_from_slice(&service.migrations);
     let store = Store::open(&config.store, &migrations).await?;
-    let process = Process::start(config, service.name, true).await?;
+    let process = Process::start(config, service.name, Kind::Service).await?;
     let app = App(Arc::new(app::Inner {
         service: service.name,
         config: process.config.clone(),
@@ -54,8 +54,7 @@ async fn serve(service: Service, config: Config) -> Result<(), Failed> {
         .merge(ops::health(health))
         .merge(ops::metrics(process.metrics.clone()))
         .merge(ops::documentation(service.name, openapi, events));
-    let registration =
-        process.registration("service", service.version, service.owner, service.about);
+    let registration = process.registration(service.version, service.owner, service.about);
     process.serve(router, Some(registration)).await?;
     for task in working {
         let _ = task.await;

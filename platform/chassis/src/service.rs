@@ -7,7 +7,11 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    App, Done, Reaction, describe::{self, EmittedEvent}, process::complain, reaction::Reactions, run,
+    App, Done, Reaction,
+    describe::{self, EmittedEvent},
+    process::complain,
+    reaction::Reactions,
+    run,
 };
 
 /// A variable of the service's own, and what says whether its value is right.
@@ -168,7 +172,10 @@ impl Service {
 }
 
 /// Jobs and reactions that run while the service does.
-pub(crate) fn spawn_jobs(jobs: Vec<(&'static str, Job)>, app: &App) -> Vec<tokio::task::JoinHandle<()>> {
+pub(crate) fn spawn_jobs(
+    jobs: Vec<(&'static str, Job)>,
+    app: &App,
+) -> Vec<tokio::task::JoinHandle<()>> {
     let app = Arc::new(app.clone());
     jobs.into_iter()
         .map(|(name, job)| {

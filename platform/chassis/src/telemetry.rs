@@ -13,9 +13,8 @@ const BUCKETS: [f64; 14] =
 /// (trace id, correlation). `RUST_LOG` chooses what is logged; without it, or when it cannot be
 /// read, that is `info` and above.
 pub fn start_logs() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(tracing::Level::INFO.into())
-        .from_env_lossy();
+    let filter =
+        EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
     let json = fmt::layer().json().flatten_event(true).with_span_list(false);
     // A second start in one process (a test) keeps the first.
     let _ = tracing_subscriber::registry().with(filter).with(json).try_init();

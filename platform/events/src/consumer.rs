@@ -50,7 +50,11 @@ impl From<Error> for Failure {
 
 impl From<backline_client::Error> for Failure {
     fn from(error: backline_client::Error) -> Self {
-        if error.is_away() { Self::Wait(error.to_string()) } else { Self::Reject(error.to_string()) }
+        if error.is_away() {
+            Self::Wait(error.to_string())
+        } else {
+            Self::Reject(error.to_string())
+        }
     }
 }
 
@@ -171,10 +175,8 @@ impl Consumer {
             return;
         }
         let (producer, to) = (self.producer.clone(), low.clone());
-        let saved = self
-            .store
-            .write(async move |tx: Tx| inbox::advance(&tx, &producer, &to).await)
-            .await;
+        let saved =
+            self.store.write(async move |tx: Tx| inbox::advance(&tx, &producer, &to).await).await;
         match saved {
             Ok(()) => window.saved = Some(low),
             Err(error) => tracing::warn!(

@@ -13,7 +13,9 @@ pub struct Cursor {
 
 /// A cursor that is not of the form `<epoch>.<position>`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no cursor: give the one of a feed's `next` link unchanged, or none to start at the beginning")]
+#[error(
+    "'{0}' is no cursor: give the one of a feed's `next` link unchanged, or none to start at the beginning"
+)]
 pub struct InvalidCursor(String);
 
 impl fmt::Display for Cursor {
@@ -51,7 +53,8 @@ mod tests {
 
     #[test]
     fn what_is_no_cursor_is_refused() {
-        for text in ["", "7", ".7", "e.", "e.-1", "e.x", "e e.1", "é.1", "e.99999999999999999999"] {
+        for text in ["", "7", ".7", "e.", "e.-1", "e.x", "e e.1", "é.1", "e.99999999999999999999"]
+        {
             assert!(text.parse::<Cursor>().is_err(), "{text:?} was taken");
         }
     }

@@ -38,10 +38,8 @@ pub async fn cursor(store: &Store, producer: &str) -> Result<Option<Cursor>, Err
                     params![&producer],
                 )
                 .await?;
-            row.map(|row| {
-                Ok(Cursor { epoch: row.get("epoch")?, position: row.get("position")? })
-            })
-            .transpose()
+            row.map(|row| Ok(Cursor { epoch: row.get("epoch")?, position: row.get("position")? }))
+                .transpose()
         })
         .await
 }

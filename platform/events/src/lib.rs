@@ -30,7 +30,5 @@ pub use reader::{FeedReader, Page, ReadError};
 use backline_store::Migration;
 
 /// The tables of outbox and inbox. A service's own migrations come after this one.
-pub const MIGRATION: Migration = Migration {
-    name: "backline-events-1",
-    sql: include_str!("tables.sql"),
-};
+pub const MIGRATION: Migration =
+    Migration { name: "backline-events-1", sql: include_str!("tables.sql") };

@@ -88,7 +88,10 @@ pub(crate) async fn head(store: &Store) -> Result<i64, Error> {
     store
         .read(async |tx: Tx| {
             let row = tx
-                .query_one("SELECT COALESCE(MAX(position), 0) AS head FROM backline_outbox", params![])
+                .query_one(
+                    "SELECT COALESCE(MAX(position), 0) AS head FROM backline_outbox",
+                    params![],
+                )
                 .await?;
             row.get("head")
         })

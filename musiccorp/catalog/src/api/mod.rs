@@ -61,8 +61,10 @@ async fn root() -> Answer {
 }
 
 fn invalid(wrong: &[Wrong]) -> Fault {
-    let errors: Vec<_> =
-        wrong.iter().map(|wrong| json!({ "field": wrong.field, "message": wrong.message })).collect();
+    let errors: Vec<_> = wrong
+        .iter()
+        .map(|wrong| json!({ "field": wrong.field, "message": wrong.message }))
+        .collect();
     let detail: Vec<_> =
         wrong.iter().map(|wrong| format!("{}: {}", wrong.field, wrong.message)).collect();
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-catalog-entry", "This cannot be taken")

@@ -26,9 +26,13 @@ pub(super) struct Search {
 pub(super) async fn search(cx: Cx, Query(search): Query<Search>) -> Answer {
     let text = search.q.trim().to_owned();
     if text.is_empty() {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid-query", "The query is not valid")
-            .detail("q is empty: give part of a name or title")
-            .into());
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-query",
+            "The query is not valid",
+        )
+        .detail("q is empty: give part of a name or title")
+        .into());
     }
     let href = Paging::filtered("/catalog/search", &[("q", Some(&text))]);
     let title = format!("Search for '{text}'");

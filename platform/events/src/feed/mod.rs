@@ -94,7 +94,8 @@ impl Feed {
                 () = self.0.drain.cancelled() => {}
             }
         }
-        if let Some(events) = self.from_tail(position, limit) {
+        // An empty tail may be behind the store by a moment: whoever has just written must find it.
+        if let Some(events) = self.in_tail(position, limit).filter(|events| !events.is_empty()) {
             return Ok(events);
         }
         let inner = &self.0;
@@ -103,7 +104,7 @@ impl Feed {
         Ok(events.into_iter().map(Arc::new).collect())
     }
 
-    fn from_tail(&self, position: i64, limit: usize) -> Option<Vec<Arc<CloudEvent>>> {
+    fn in_tail(&self, position: i64, limit: usize) -> Option<Vec<Arc<CloudEvent>>> {
         let tail = self.0.tail.read().expect("no holder of this lock panics");
         (position >= tail.after).then(|| {
             let first = tail.events.partition_point(|event| event.feedposition <= position);

@@ -1,7 +1,5 @@
 //! Consumers over a real feed and a real store: each effect exactly once, whatever happens.
 
-mod common;
-
 use std::{
     collections::HashSet,
     pin::Pin,
@@ -9,10 +7,10 @@ use std::{
     time::Duration,
 };
 
+use crate::producer::{EFFECTS, Producer, client, open};
 use backline_events::{CloudEvent, Consumer, Failure, FeedReader, Handler, MIGRATION, inbox};
 use backline_store::{Error, Store, Tx, params};
 use backline_testkit::TempDir;
-use common::{EFFECTS, Producer, client, open};
 use tokio_util::sync::CancellationToken;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -96,7 +94,9 @@ fn follow(producer: &Producer, store: &Store, writer: &Writer) -> Running {
 
 async fn effects(store: &Store) -> Vec<(String, i64)> {
     let rows = store
-        .read(async |tx: Tx| tx.query("SELECT subject, number FROM effect ORDER BY position", params![]).await)
+        .read(async |tx: Tx| {
+            tx.query("SELECT subject, number FROM effect ORDER BY position", params![]).await
+        })
         .await
         .expect("effects");
     rows.iter()
@@ -192,13 +192,21 @@ async fn the_cursor_is_saved_and_the_inbox_emptied() {
     let (producer, dir) = (Producer::start().await, TempDir::new());
     let store = open(&dir, &[MIGRATION, EFFECTS]).await;
     let writer = Writer::new(&store);
-    let running = follow(&producer, &store, &writer);
+    let _running = follow(&producer, &store, &writer);
     producer.emit(&[("/a", 1), ("/b", 2)]).await;
     effects_when(&store, 2).await;
-    running.stop.cancel();
-    running.task.await.expect("no panic").expect("a clean end");
-    let cursor = inbox::cursor(&store, "numbers").await.expect("a cursor").expect("one");
-    assert_eq!(cursor.position, 2);
+    let mut commits = store.commits();
+    let saved = tokio::time::timeout(SOON, async {
+        loop {
+            commits.borrow_and_update();
+            let cursor = inbox::cursor(&store, "numbers").await.expect("the store answers");
+            if let Some(cursor) = cursor.filter(|cursor| cursor.position == 2) {
+                return cursor;
+            }
+            commits.changed().await.expect("the store lives");
+        }
+    });
+    let cursor = saved.await.expect("the cursor is saved in time");
     assert_eq!(cursor.epoch, producer.feed.start().epoch);
     let left = store
         .read(async |tx: Tx| tx.query("SELECT 1 AS one FROM backline_inbox", params![]).await)

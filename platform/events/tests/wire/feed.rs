@@ -1,13 +1,11 @@
 //! The feed over a real socket.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
+use crate::producer::{Counted, Producer};
 use backline_client::Cause;
 use backline_events::{FeedReader, ReadError, outbox};
 use backline_store::{Error, Tx};
-use common::{Counted, Producer};
 
 const NOW: Duration = Duration::ZERO;
 const LONG: Duration = Duration::from_secs(20);
