@@ -1,0 +1,43 @@
+//! The binary's face: its commands, and what it says of a wrong file.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+fn backline(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_backline")).args(args).output().expect("run")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn every_part_of_the_platform_is_a_command() {
+    let help = text(&backline(&["--help"]).stdout);
+    for command in [
+        "up", "down", "status", "logs", "kill", "restart", "registry", "gateway", "monitor",
+        "console",
+    ] {
+        let line = format!("\n  {command} ");
+        assert!(help.contains(&line), "'{command}' is missing in: {help}");
+    }
+    assert!(!help.contains("exec-child"), "{help}");
+}
+
+#[test]
+fn the_estate_of_this_repository_has_no_mistake() {
+    // A copy that is wrong in one place: all that is told is that place.
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let right = std::fs::read_to_string(root.join("system.toml")).expect("system.toml");
+    let file = root.join(format!("target/wrong-{}.toml", std::process::id()));
+    let wrong = right.replace("processes = \"musiccorp/processes\"", "processes = \"..\"")
+        + "\n[sevices]\n";
+    std::fs::write(&file, wrong).expect("written");
+    let output = backline(&["up", "--system", &file.display().to_string(), "--ports", "auto"]);
+    std::fs::remove_file(&file).expect("removed");
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    assert!(told.contains("one mistake in") && told.contains("did you mean 'services'?"), "{told}");
+}
