@@ -11,41 +11,40 @@ use backline_testkit::{TempDir, http, wait_for};
 const CUSTOMERS: usize = 59;
 const SOON: Duration = Duration::from_secs(30);
 
-/// An import that is under way: the loyalty service's store shows 20 accounts.
-struct Importing {
+/// An import during which something was killed.
+struct Disturbed {
     company: Company,
     import: Child,
     dir: TempDir,
 }
 
-impl Importing {
-    fn start() -> Self {
-        let company = Company::up();
-        let dir = TempDir::new();
-        small_chinook(
-            &dir.join("chinook.sqlite"),
-            u32::try_from(CUSTOMERS).expect("a small number"),
-        );
-        let import = company.start_import(&dir.join("chinook.sqlite"));
-        let deadline = Instant::now() + SOON;
-        while company.accounts_in_store().is_none_or(|accounts| accounts < 20) {
-            assert!(Instant::now() < deadline, "no 20 accounts within {SOON:?}");
-            std::thread::yield_now();
-        }
-        Self { company, import, dir }
+/// Kills these, a service's or daemon's first instance each, when the loyalty service's store shows
+/// 20 accounts of the 59 customers that are being imported.
+fn kill_during_import(victims: &[&str]) -> Disturbed {
+    let company = Company::up();
+    let estate = &company.estate;
+    let pid = |name: &&str| match *name {
+        "supervisor" => estate.supervisor().expect("it runs"),
+        name => estate.instances(name).first().expect("an instance").pid,
+    };
+    let pids: Vec<_> = victims.iter().map(pid).collect();
+    let dir = TempDir::new();
+    small_chinook(&dir.join("chinook.sqlite"), u32::try_from(CUSTOMERS).expect("a small number"));
+    let import = company.start_import(&dir.join("chinook.sqlite"));
+    let deadline = Instant::now() + SOON;
+    while company.accounts_in_store().is_none_or(|accounts| accounts < 20) {
+        assert!(Instant::now() < deadline, "no 20 accounts within {SOON:?}");
+        std::thread::yield_now();
     }
+    pids.into_iter().for_each(|pid| estate.kill9(pid));
+    let left = i64::try_from(CUSTOMERS).expect("a small number")
+        - company.accounts_in_store().expect("the store is there");
+    assert!(left > 0, "the import was over before the kill: nothing was tested");
+    Disturbed { company, import, dir }
+}
 
-    /// Kills the first instance of a service or daemon, and waits until another lives.
-    fn kill(&self, service: &str) {
-        let estate = &self.company.estate;
-        let victim = estate.instances(service).into_iter().next().expect("an instance");
-        estate.kill9(victim.pid);
-        wait_for(&format!("another {service}"), SOON, || {
-            estate.instances(service).into_iter().find(|instance| instance.pid != victim.pid)
-        });
-    }
-
-    fn finish(mut self) {
+impl Disturbed {
+    fn expect_nothing_lost_or_twice(mut self) {
         let status = self.import.wait().expect("the import is our child");
         assert!(status.success(), "the import ended with {status}");
         self.company.expect_each_reaction_once(CUSTOMERS);
@@ -54,41 +53,36 @@ impl Importing {
 
 #[test]
 fn loyalty_is_killed_while_customers_are_imported() {
-    let importing = Importing::start();
-    importing.kill("loyalty");
-    importing.finish();
+    kill_during_import(&["loyalty"]).expect_nothing_lost_or_twice();
 }
 
 #[test]
 fn customers_is_killed_while_customers_are_imported() {
-    let importing = Importing::start();
-    importing.kill("customers");
-    importing.finish();
+    kill_during_import(&["customers"]).expect_nothing_lost_or_twice();
 }
 
 #[test]
 fn registry_and_monitor_are_killed_while_customers_are_imported() {
-    let importing = Importing::start();
-    importing.kill("registry");
-    importing.kill("monitor");
-    importing.finish();
+    kill_during_import(&["registry", "monitor"]).expect_nothing_lost_or_twice();
+}
+
+#[test]
+fn email_and_gateway_are_killed_while_customers_are_imported() {
+    kill_during_import(&["email", "gateway"]).expect_nothing_lost_or_twice();
 }
 
 #[test]
 fn the_supervisor_is_killed_while_customers_are_imported() {
-    let mut importing = Importing::start();
-    let estate = &mut importing.company.estate;
-    let supervisor = estate.supervisor().expect("it runs");
-    estate.kill9(supervisor);
+    let Disturbed { mut company, mut import, dir } = kill_during_import(&["supervisor"]);
+    let estate = &mut company.estate;
     wait_for("all processes to be gone", Duration::from_secs(5), || {
         estate.processes().is_empty().then_some(())
     });
-    let _ = importing.import.kill();
-    let _ = importing.import.wait();
+    let _ = import.kill();
+    let _ = import.wait();
     estate.up_again();
-    let file = importing.dir.join("chinook.sqlite");
-    let _ = importing.company.import(&file, SOON * 2).success();
-    importing.company.expect_each_reaction_once(CUSTOMERS);
+    let _ = company.import(&dir.join("chinook.sqlite"), SOON * 2).success();
+    company.expect_each_reaction_once(CUSTOMERS);
 }
 
 #[test]
