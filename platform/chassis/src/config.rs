@@ -70,17 +70,8 @@ impl Config {
         vars: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Mistakes> {
         let mut ours: BTreeMap<_, _> = vars.into_iter().collect();
-        let mut own = BTreeMap::new();
         let mut mistakes = Vec::new();
-        for (name, check) in settings {
-            let Some(value) = ours.remove(*name).filter(|value| !value.is_empty()) else {
-                continue;
-            };
-            if let Err(mistake) = check(&value) {
-                mistakes.push(format!("{name} is '{value}': {mistake}"));
-            }
-            own.insert((*name).to_owned(), value);
-        }
+        let own = declared(&mut ours, settings, &mut mistakes);
         let mut take = |name: &str, default: String| {
             ours.remove(name).filter(|value| !value.is_empty()).unwrap_or(default)
         };
@@ -126,6 +117,23 @@ impl Config {
         };
         if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
     }
+}
+
+/// The service's own settings, taken out of the environment.
+fn declared(
+    vars: &mut BTreeMap<String, String>,
+    settings: &[Setting],
+    mistakes: &mut Vec<String>,
+) -> BTreeMap<String, String> {
+    let mut own = BTreeMap::new();
+    for (name, check) in settings {
+        let Some(value) = vars.remove(*name).filter(|value| !value.is_empty()) else { continue };
+        if let Err(mistake) = check(&value) {
+            mistakes.push(format!("{name} is '{value}': {mistake}"));
+        }
+        own.insert((*name).to_owned(), value);
+    }
+    own
 }
 
 fn names(list: &str) -> Vec<String> {

@@ -12,7 +12,7 @@ fn loyalty(id: &str, port: u16) -> Value {
 }
 
 #[tokio::test]
-async fn what_was_registered_is_found_by_every_endpoint() {
+async fn a_registered_service_is_told_whole() {
     let registry = start().await;
     registry.register(loyalty("loyalty-1", 4001)).await;
 
@@ -34,6 +34,12 @@ async fn what_was_registered_is_found_by_every_endpoint() {
     );
     assert_eq!((&check["ServiceName"], &check["Type"]), (&json!("loyalty"), &json!("ttl")));
 
+}
+
+#[tokio::test]
+async fn what_was_registered_is_in_every_list() {
+    let registry = start().await;
+    registry.register(loyalty("loyalty-1", 4001)).await;
     let catalog = registry.json("/v1/catalog/service/loyalty").await;
     assert_eq!(catalog[0]["ServiceID"], "loyalty-1");
     assert_eq!(catalog[0]["ServicePort"], 4001);
