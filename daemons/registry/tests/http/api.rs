@@ -33,7 +33,6 @@ async fn a_registered_service_is_told_whole() {
         (&json!("service:loyalty-1"), &json!("passing"))
     );
     assert_eq!((&check["ServiceName"], &check["Type"]), (&json!("loyalty"), &json!("ttl")));
-
 }
 
 #[tokio::test]
