@@ -11,13 +11,19 @@ use std::{
 
 use backline_store::{Error, Store, Tx};
 use futures_util::FutureExt;
-use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{CloudEvent, Cursor, FeedReader, Page, ReadError, inbox};
 
 /// The most events that are read ahead and not yet done.
 const WINDOW: usize = 500;
+/// The most handlers that run at the same time.
+const AT_ONCE: usize = 32;
 const LONG_POLL: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -92,18 +98,21 @@ impl Consumer {
     /// Runs until `shutdown`. Events that are not done by then are read again by the next start.
     ///
     /// # Errors
-    /// The store's, when the place to start from cannot be read.
+    /// When it cannot go on: a mistake of ours, after which the process should start anew.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
-        let start = inbox::cursor(&self.store, &self.producer).await?;
+        let Some((start, done)) = self.start_place(&shutdown).await else { return Ok(()) };
         let (sender, mut pages) = mpsc::channel(1);
         let reading = read_ahead(self.producer.clone(), self.reader.clone(), start.clone(), sender);
         let mut helpers = JoinSet::new();
         helpers.spawn(reading);
-        let mut window = Window::new(start);
+        let mut window = Window::new(start, done);
         let mut save = tokio::time::interval(SAVE_EVERY);
         loop {
             tokio::select! {
-                Some(page) = pages.recv(), if window.takes_more() => self.admit(&mut window, page),
+                page = pages.recv(), if window.takes_more() => match page {
+                    Some(page) => self.admit(&mut window, page),
+                    None => return Err(Error::Application("the reading of the feed ended".into())),
+                },
                 Some(done) = window.tasks.join_next() => self.finish(&mut window, done),
                 _ = save.tick() => self.save(&mut window).await,
                 () = shutdown.cancelled() => break,
@@ -112,6 +121,34 @@ impl Consumer {
         window.tasks.shutdown().await;
         self.save(&mut window).await;
         Ok(())
+    }
+
+    /// The cursor, and what is done above it. A store that does not answer is asked again.
+    async fn start_place(
+        &self,
+        shutdown: &CancellationToken,
+    ) -> Option<(Option<Cursor>, BTreeSet<i64>)> {
+        loop {
+            let place = async {
+                let cursor = inbox::cursor(&self.store, &self.producer).await?;
+                let done = match &cursor {
+                    Some(cursor) => inbox::done_above(&self.store, &self.producer, cursor).await?,
+                    None => BTreeSet::new(),
+                };
+                Ok::<_, Error>((cursor, done))
+            };
+            match place.await {
+                Ok(place) => return Some(place),
+                Err(error) => {
+                    let producer = &self.producer;
+                    tracing::warn!(producer, %error, "the place in the feed cannot be read; trying again");
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(jittered(LONGEST_PAUSE / 5)) => {}
+                () = shutdown.cancelled() => return None,
+            }
+        }
     }
 
     fn admit(&self, window: &mut Window, page: Page) {
@@ -127,7 +164,7 @@ impl Consumer {
         for event in page.events {
             let event = Arc::new(event);
             window.read = Some(event.cursor());
-            if !self.handler.handles(&event.kind) {
+            if !self.handler.handles(&event.kind) || window.was_done(&event) {
                 continue;
             }
             window.open.insert(event.feedposition);
@@ -143,8 +180,9 @@ impl Consumer {
 
     fn start(&self, window: &mut Window, event: Arc<CloudEvent>) {
         let (producer, handler) = (self.producer.clone(), self.handler.clone());
+        let at_once = window.at_once.clone();
         window.tasks.spawn(async move {
-            until_done(&producer, &*handler, &event).await;
+            until_done(&producer, &*handler, &event, &at_once).await;
             event
         });
     }
@@ -199,12 +237,21 @@ struct Window {
     /// The first page of a new epoch: it waits until the events of the old one are done, since
     /// their producer may have forgotten them and nothing is dropped.
     held: Option<Page>,
+    /// Positions of the epoch started in that were done before the start: a restart asks nobody
+    /// again about them.
+    done: BTreeSet<i64>,
+    started_in: Option<String>,
+    /// Bounds the handlers that run at the same time.
+    at_once: Arc<Semaphore>,
     tasks: JoinSet<Arc<CloudEvent>>,
 }
 
 impl Window {
-    fn new(start: Option<Cursor>) -> Self {
+    fn new(start: Option<Cursor>, done: BTreeSet<i64>) -> Self {
         Self {
+            done,
+            started_in: start.as_ref().map(|start| start.epoch.clone()),
+            at_once: Arc::new(Semaphore::new(AT_ONCE)),
             read: start.clone(),
             saved: start,
             open: BTreeSet::new(),
@@ -212,6 +259,10 @@ impl Window {
             held: None,
             tasks: JoinSet::new(),
         }
+    }
+
+    fn was_done(&mut self, event: &CloudEvent) -> bool {
+        self.started_in.as_ref() == Some(&event.feedepoch) && self.done.remove(&event.feedposition)
     }
 
     fn takes_more(&self) -> bool {
@@ -226,25 +277,36 @@ impl Window {
     }
 }
 
-async fn until_done(producer: &str, handler: &dyn Handler, event: &Arc<CloudEvent>) {
+async fn until_done(
+    producer: &str,
+    handler: &dyn Handler,
+    event: &Arc<CloudEvent>,
+    at_once: &Semaphore,
+) {
     let mut pause = FIRST_PAUSE;
     for attempt in 1_u64.. {
-        let tried = AssertUnwindSafe(handler.handle(event.clone())).catch_unwind().await;
+        let turn = at_once.acquire().await;
+        let trying = AssertUnwindSafe(async { handler.handle(event.clone()).await });
+        let tried = trying.catch_unwind().await;
+        drop(turn);
         let failure = match tried {
             Ok(Ok(())) => return,
             Ok(Err(failure)) => failure,
             Err(_) => Failure::Reject("the reaction panicked".into()),
         };
-        tracing::warn!(
-            producer,
-            event_id = event.id,
-            event_type = event.kind,
-            subject = event.subject,
-            correlation = event.correlationid,
-            attempt,
-            retry_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
-            "event not done: {failure}"
-        );
+        // An event that waits for a day must not fill the disk with it.
+        if attempt.is_power_of_two() {
+            tracing::warn!(
+                producer,
+                event_id = event.id,
+                event_type = event.kind,
+                subject = event.subject,
+                correlation = event.correlationid,
+                attempt,
+                retry_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+                "event not done: {failure}"
+            );
+        }
         tokio::time::sleep(jittered(pause)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -259,7 +321,13 @@ async fn read_ahead(
     let mut pause = FIRST_PAUSE;
     let mut since: Option<Instant> = None;
     loop {
+        let asked = Instant::now();
         match reader.poll(cursor.as_ref(), WINDOW, LONG_POLL).await {
+            // A feed may answer early with nothing, as one that drains does.
+            Ok(page) if page.events.is_empty() && asked.elapsed() < LONG_POLL / 2 => {
+                tokio::time::sleep(jittered(pause)).await;
+                pause = (pause * 2).min(LONGEST_PAUSE / 5);
+            }
             Ok(page) => {
                 if let Some(since) = since.take() {
                     let away_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);

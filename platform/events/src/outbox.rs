@@ -5,7 +5,7 @@ use backline_store::{Error, Row, Store, Tx, params};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::{CloudEvent, Cursor, Emit};
+use crate::{CloudEvent, Emit};
 
 /// Appends an event to the outbox, in the transaction that makes it true.
 ///
@@ -117,9 +117,4 @@ fn event(row: &Row, source: &str, epoch: &str) -> Result<CloudEvent, Error> {
         feedposition: position,
         data,
     })
-}
-
-/// Where this feed's newest event stands.
-pub(crate) async fn tail(store: &Store, epoch: &str) -> Result<Cursor, Error> {
-    Ok(Cursor { epoch: epoch.to_owned(), position: head(store).await? })
 }

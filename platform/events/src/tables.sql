@@ -17,11 +17,15 @@ CREATE TABLE backline_outbox (
     traceparent TEXT NOT NULL
 );
 
--- Every event of the producer up to and including this position is done.
+-- Every event of this epoch up to and including this position is done. A feed that began anew has
+-- another row, of a higher turn; the old ones stay, so that a sibling that still works on an old
+-- epoch can neither repeat an effect nor take the new epoch's place back.
 CREATE TABLE backline_cursor (
-    producer TEXT PRIMARY KEY,
+    producer TEXT NOT NULL,
     epoch    TEXT NOT NULL,
-    position BIGINT NOT NULL
+    turn     BIGINT NOT NULL,
+    position BIGINT NOT NULL,
+    PRIMARY KEY (producer, epoch)
 );
 
 -- Events above the cursor that are done. Emptied as the cursor passes.

@@ -88,13 +88,15 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    /// As JSON, for places that know nothing of the request.
+    /// As JSON, for places that know nothing of the request. The problem itself is left among the
+    /// response's extensions, so that a layer that does know it can render it again.
     fn into_response(self) -> Response {
         let rendered = render_problem(&self, Format::Json);
         let content_type = HeaderValue::from_static(rendered.content_type);
         let mut response = (self.status, rendered.body).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);
         response.headers_mut().extend(rendered.headers);
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -51,7 +51,9 @@ fn entry(xml: &mut Writer<Vec<u8>>, event: &CloudEvent) -> io::Result<()> {
         text(xml, "updated", &event.time)?;
         xml.create_element("category").with_attribute(("term", &*event.kind)).write_empty()?;
         link(xml, "related", &event.subject)?;
+        // Two characters that JSON takes as they are have no place in XML 1.0 (2.2).
         let json = serde_json::to_string(event)?;
+        let json = json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
         xml.create_element("content")
             .with_attribute(("type", "text"))
             .write_text_content(BytesText::new(&json))?;

@@ -9,6 +9,7 @@ use axum::{
     routing::get,
 };
 use backline_hypermedia::Problem;
+use backline_store::Error;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
@@ -53,14 +54,19 @@ async fn answer(
         return Err(bad(format!("limit is {limit}: give 1 to {MAX_PAGE} events a page")));
     }
     let wait = params.wait.as_deref().map_or(Ok(Duration::ZERO), seconds)?;
-    let events = feed.page(after.position, limit, wait).await.map_err(|error| {
-        tracing::error!(%error, "the feed could not be read");
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "store-unavailable",
-            "The events cannot be read at present",
+    if feed.is_beyond_end(after.position).await.map_err(unreadable)? {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "feed-restored",
+            "This cursor lies beyond the end of the feed",
         )
-    })?;
+        .detail(
+            "The store behind the feed was restored from a backup and kept its epoch, so positions \
+             would be given twice. Empty its table backline_feed and restart the service: the feed \
+             then begins anew.",
+        ));
+    }
+    let events = feed.page(after.position, limit, wait).await.map_err(unreadable)?;
     Ok(page(feed, &after, limit, &events, headers))
 }
 
@@ -74,7 +80,7 @@ fn position(feed: &Feed, after: Option<&str>) -> Result<Cursor, Problem> {
             "feed-epoch-gone",
             "This cursor belongs to an earlier life of the feed",
         )
-        .detail("The store behind the feed is new or was restored. Read it from its start again.")
+        .detail("The store behind the feed is new. Read the feed from its start again.")
         .with("epoch", feed.0.epoch.clone())
         .link("start", "/events"));
     }
@@ -138,6 +144,15 @@ fn seconds(text: &str) -> Result<Duration, Problem> {
         Some(wait) if wait <= MAX_WAIT => Ok(wait),
         _ => Err(bad(format!("wait is '{text}': give 0 to 60 seconds, such as wait=20"))),
     }
+}
+
+fn unreadable(error: Error) -> Problem {
+    tracing::error!(%error, "the feed could not be read");
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "store-unavailable",
+        "The events cannot be read at present",
+    )
 }
 
 fn bad(detail: String) -> Problem {

@@ -20,6 +20,10 @@ pub use http::routes;
 /// Events kept in memory for the readers at the end of the feed, so that one commit causes one read
 /// of the store, however many wait for it.
 const TAIL_LEN: usize = 1_000;
+/// The same in bytes of payload.
+const TAIL_BYTES: usize = 4 * 1024 * 1024;
+/// A page ends with the event that passes this many bytes of payload, so that readers can take it.
+const PAGE_BYTES: usize = 1024 * 1024;
 /// The most events that one page may hold.
 pub(crate) const MAX_PAGE: usize = 500;
 
@@ -41,6 +45,7 @@ struct Inner {
 struct Tail {
     after: i64,
     events: VecDeque<Arc<CloudEvent>>,
+    bytes: usize,
 }
 
 impl Feed {
@@ -54,13 +59,13 @@ impl Feed {
         drain: CancellationToken,
     ) -> Result<Self, Error> {
         let epoch = outbox::epoch(&store).await?;
-        let position = outbox::tail(&store, &epoch).await?.position;
+        let position = outbox::head(&store).await?;
         let feed = Self(Arc::new(Inner {
             service: service.to_owned(),
             source: format!("/{service}"),
             epoch,
             store,
-            tail: RwLock::new(Tail { after: position, events: VecDeque::new() }),
+            tail: RwLock::new(Tail { after: position, events: VecDeque::new(), bytes: 0 }),
             head: watch::Sender::new(position),
             drain,
         }));
@@ -101,14 +106,22 @@ impl Feed {
         let inner = &self.0;
         let events =
             outbox::after(&inner.store, &inner.source, &inner.epoch, position, limit).await?;
-        Ok(events.into_iter().map(Arc::new).collect())
+        let mut room = PAGE_BYTES;
+        Ok(events.into_iter().map(Arc::new).take_while(|event| fits(event, &mut room)).collect())
+    }
+
+    /// Whether a place lies behind everything that was ever committed here.
+    pub(crate) async fn is_beyond_end(&self, position: i64) -> Result<bool, Error> {
+        Ok(*self.0.head.borrow() < position && outbox::head(&self.0.store).await? < position)
     }
 
     fn in_tail(&self, position: i64, limit: usize) -> Option<Vec<Arc<CloudEvent>>> {
         let tail = self.0.tail.read().expect("no holder of this lock panics");
         (position >= tail.after).then(|| {
             let first = tail.events.partition_point(|event| event.feedposition <= position);
-            tail.events.iter().skip(first).take(limit).cloned().collect()
+            let mut room = PAGE_BYTES;
+            let page = tail.events.iter().skip(first).take(limit);
+            page.take_while(|event| fits(event, &mut room)).cloned().collect()
         })
     }
 
@@ -141,14 +154,24 @@ impl Feed {
 
     fn extend(&self, events: Vec<CloudEvent>) {
         let mut tail = self.0.tail.write().expect("no holder of this lock panics");
-        tail.events.extend(events.into_iter().map(Arc::new));
-        while tail.events.len() > TAIL_LEN {
-            if let Some(oldest) = tail.events.pop_front() {
-                tail.after = oldest.feedposition;
-            }
+        for event in events {
+            tail.bytes += event.data.get().len();
+            tail.events.push_back(Arc::new(event));
+        }
+        while tail.events.len() > TAIL_LEN || tail.bytes > TAIL_BYTES {
+            let Some(oldest) = tail.events.pop_front() else { break };
+            tail.after = oldest.feedposition;
+            tail.bytes -= oldest.data.get().len();
         }
         let head = tail.events.back().map_or(tail.after, |event| event.feedposition);
         drop(tail);
         self.0.head.send_replace(head);
     }
+}
+
+/// Whether an event still goes on the page: as long as there is room before it.
+fn fits(event: &CloudEvent, room: &mut usize) -> bool {
+    let fits = *room > 0;
+    *room = room.saturating_sub(event.data.get().len());
+    fits
 }

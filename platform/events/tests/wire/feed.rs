@@ -125,3 +125,70 @@ async fn the_atom_page_holds_the_same_events() {
     assert_eq!((entries, depth), (2, 0));
     assert!(text.contains("rel=\"next\""));
 }
+
+#[tokio::test]
+async fn a_page_ends_before_it_is_too_large_to_take() {
+    let producer = Producer::start().await;
+    let subject = format!("/{}", "x".repeat(10));
+    producer
+        .store
+        .write(async move |tx: Tx| {
+            for _ in 0..20 {
+                let event = Bulky { text: "x".repeat(200_000) };
+                outbox::append(&tx, &Cause::root(), &subject, &event).await?;
+            }
+            Ok::<_, Error>(())
+        })
+        .await
+        .expect("events");
+    let reader = FeedReader::new(producer.client());
+    let (mut cursor, mut pages) = (None, Vec::new());
+    while pages.iter().sum::<usize>() < 20 {
+        let page = reader.poll(cursor.as_ref(), 500, LONG).await.expect("a page");
+        pages.push(page.events.len());
+        cursor = page.next;
+    }
+    // 1 MiB is passed with the sixth event.
+    assert_eq!(pages, [6, 6, 6, 2]);
+}
+
+#[tokio::test]
+async fn a_cursor_beyond_the_end_is_an_error_and_no_empty_page() {
+    let producer = Producer::start().await;
+    producer.emit(&[("/a", 1)]).await;
+    let start = producer.feed.start();
+    let get = |position: i64| {
+        let path = format!("/events?after={}.{position}", start.epoch);
+        let client = producer.client();
+        async move { client.get(&path).send().await.map(|answer| answer.status()) }
+    };
+    assert_eq!(get(1).await.expect("an answer"), 200);
+    let beyond = get(2).await.expect_err("a place that nobody was given");
+    assert_eq!((beyond.status(), beyond.code()), (Some(409), Some("feed-restored")));
+}
+
+#[tokio::test]
+async fn what_xml_cannot_hold_is_escaped() {
+    let producer = Producer::start().await;
+    producer
+        .store
+        .write(async move |tx: Tx| {
+            let event = Bulky { text: "\u{ffff}\u{fffe}\u{1}".into() };
+            outbox::append(&tx, &Cause::root(), "/a", &event).await
+        })
+        .await
+        .expect("an event");
+    let answer = producer.client().get("/events").send().await.expect("an answer");
+    let text = std::str::from_utf8(answer.body()).expect("UTF-8");
+    assert!(text.contains("\\uffff\\ufffe\\u0001"), "{text}");
+    assert!(!text.contains(['\u{ffff}', '\u{fffe}', '\u{1}']));
+}
+
+#[derive(serde::Serialize)]
+struct Bulky {
+    text: String,
+}
+
+impl backline_events::Emit for Bulky {
+    const TYPE: &'static str = "bulky";
+}

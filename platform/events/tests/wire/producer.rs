@@ -1,6 +1,11 @@
 //! A producer with a real store and a real socket.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use axum::{Router, extract::Request};
 
 use backline_client::{Cause, Client, Discovery};
 use backline_events::{Emit, Feed, MIGRATION, outbox, routes};
@@ -9,6 +14,7 @@ use backline_testkit::TempDir;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 /// Tables of the consumers under test.
 pub const EFFECTS: Migration = Migration {
@@ -74,4 +80,34 @@ pub fn client(address: SocketAddr) -> Client {
 pub async fn open(dir: &TempDir, migrations: &[Migration]) -> Store {
     let url = format!("sqlite:{}", dir.join("store.db").display());
     Store::open(&url, migrations).await.expect("a store")
+}
+
+/// One address behind which the producer can be exchanged, as when its store is new.
+pub struct Front {
+    pub address: SocketAddr,
+    behind: Arc<Mutex<Router>>,
+    drain: Mutex<CancellationToken>,
+}
+
+impl Front {
+    pub async fn of(producer: &Producer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let behind = Arc::new(Mutex::new(routes(producer.feed.clone())));
+        let ask = behind.clone();
+        let app = Router::new().fallback(async move |request: Request| {
+            let router = ask.lock().expect("a lock").clone();
+            router.oneshot(request).await
+        });
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self { address, behind, drain: Mutex::new(producer.drain.clone()) }
+    }
+
+    /// The one before ends; what is asked from now on, another answers.
+    pub fn lead_to(&self, producer: &Producer) {
+        *self.behind.lock().expect("a lock") = routes(producer.feed.clone());
+        let mut drain = self.drain.lock().expect("a lock");
+        drain.cancel();
+        *drain = producer.drain.clone();
+    }
 }
