@@ -1,5 +1,10 @@
 //! The customers service as its callers see it: a real process over HTTP.
 
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
 use backline_testkit::{Service, http};
 use serde_json::{Value, json};
 
@@ -193,6 +198,67 @@ fn bad_input_is_told_what_would_be_right_and_changes_nothing() {
     let method = http::request("DELETE", &service.url("/customers"), &[], None).expect("an answer");
     assert_eq!(code(method.expect(405)), "urn:backline:error:method-not-allowed");
     assert_eq!(service.events().len(), 0);
+}
+
+#[test]
+fn what_cannot_be_answered_does_not_take_effect() {
+    let service = Service::start("customers").start();
+    let url = service.url("/customers");
+    http::post_json(&url, &ada(), &[("accept", "image/png")]).expect(406);
+    assert_eq!(service.events().len(), 0);
+    let path = created(&service, &ada());
+    let suspend = service.url(&format!("{path}/suspend"));
+    let send = |headers: &[(&str, &str)], body: Option<&[u8]>| {
+        http::request("POST", &suspend, headers, body).expect("an answer")
+    };
+    send(&[("content-type", "text/plain")], Some(b"{}")).expect(415);
+    assert_eq!(http::get(&service.url(&path)).json()["state"], "active");
+    send(&[], None).expect(200);
+}
+
+#[test]
+fn the_limit_of_a_body_is_the_same_with_and_without_a_key() {
+    let service = Service::start("customers").start();
+    let json_type = ("content-type", "application/json");
+    let send = |headers: &[(&str, &str)], size: usize| {
+        let mut body = ada().to_string();
+        body.push_str(&" ".repeat(size - body.len()));
+        http::request("POST", &service.url("/customers"), headers, Some(body.as_bytes()))
+            .expect("an answer")
+    };
+    const MOST: usize = 1024 * 1024;
+    send(&[json_type], MOST + 1).expect(413);
+    send(&[json_type, ("idempotency-key", "k")], MOST + 1).expect(413);
+    send(&[json_type, ("idempotency-key", "k")], MOST).expect(201);
+}
+
+#[test]
+fn a_stored_answer_tells_of_the_moment_it_was_given() {
+    let service = Service::start("customers").start();
+    let send = || {
+        http::post_json(&service.url("/customers"), &ada(), &[("idempotency-key", "k-1")])
+            .expect(201)
+    };
+    let (first, second) = (send(), send());
+    assert_eq!(second.header("idempotency-replayed"), Some("true"));
+    assert_eq!(first.header("as-of"), second.header("as-of"));
+}
+
+#[test]
+fn every_problem_names_its_trace_and_made_up_methods_leave_nothing() {
+    let service = Service::start("customers").start();
+    for path in ["/events?limit=0", "/nowhere", "/customers?page=0"] {
+        let answer = get_with(&service, path, &[]);
+        let trace = answer.header("trace-id").expect("a trace").to_owned();
+        assert_eq!(answer.json()["trace_id"], trace.as_str(), "{path}");
+    }
+    let mut raw = TcpStream::connect(service.address()).expect("a connection");
+    let request = "MADEUP /customers HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    raw.write_all(request.as_bytes()).expect("a request");
+    let mut answer = String::new();
+    raw.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
+    assert!(!http::get(&service.url("/metrics")).text().contains("MADEUP"));
 }
 
 #[test]

@@ -39,12 +39,19 @@ fn body_problem(rejection: &JsonRejection) -> Fault {
         JsonRejection::JsonDataError(_) => {
             ("invalid-body", "The body lacks something or has something of the wrong kind")
         }
-        JsonRejection::MissingJsonContentType(_) => {
-            ("unsupported-media-type", "The body must be application/json")
-        }
+        JsonRejection::MissingJsonContentType(_) => return unsupported_media_type().into(),
         _ => ("malformed-json", "The body is not JSON"),
     };
     Problem::new(status, code, title).detail(rejection.body_text()).into()
+}
+
+pub(crate) fn unsupported_media_type() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        "The body must be application/json",
+    )
+    .detail("Send it with the header Content-Type: application/json.")
 }
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {

@@ -1,6 +1,15 @@
 //! The settings of a service: the one place that reads the environment.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+};
+
+use backline_client::Discovery;
 
 use crate::service::Setting;
 
@@ -17,6 +26,9 @@ pub struct Config {
     /// `BACKLINE_LISTEN`: address to listen on; port 0 takes a free one. Default `127.0.0.1:0`, and
     /// for a daemon its own port.
     pub listen: SocketAddr,
+    /// `BACKLINE_ADVERTISE`: the IP address under which others reach it. Default: the one that it
+    /// listens on; needed where that is all of the machine's (`0.0.0.0`, `::`).
+    pub advertise: Option<IpAddr>,
     /// `BACKLINE_HOSTS`: names besides loopback and its address under which it may be called, with
     /// commas between. Default none.
     pub hosts: Vec<String>,
@@ -56,10 +68,8 @@ impl Config {
         default_port: u16,
         settings: &[Setting],
     ) -> Result<Self, Mistakes> {
-        // A variable that is not Unicode is none of ours.
-        let vars = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
+        let text = |text: OsString| text.to_string_lossy().into_owned();
+        let vars = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
         Self::from_vars(service, default_port, settings, vars)
     }
 
@@ -69,71 +79,112 @@ impl Config {
         settings: &[Setting],
         vars: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Mistakes> {
-        let mut ours: BTreeMap<_, _> = vars.into_iter().collect();
-        let mut mistakes = Vec::new();
-        let own = declared(&mut ours, settings, &mut mistakes);
-        let mut take = |name: &str, default: String| {
-            ours.remove(name).filter(|value| !value.is_empty()).unwrap_or(default)
+        let mut env = Environment { vars: vars.into_iter().collect(), mistakes: Vec::new() };
+        let own = env.declared(settings);
+        env.same_service(service);
+        let listen = env.parsed(
+            "BACKLINE_LISTEN",
+            &format!("127.0.0.1:{default_port}"),
+            "an IP address and a port, such as 127.0.0.1:0",
+        );
+        let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+        let advertise = env.parsed("BACKLINE_ADVERTISE", "", "an IP address");
+        if listen.ip().is_unspecified() && advertise.is_none() {
+            env.mistakes.push(format!(
+                "BACKLINE_LISTEN is '{listen}', which is no address to call: say in \
+                 BACKLINE_ADVERTISE which of the machine's addresses others shall use"
+            ));
+        }
+        let public = env.parsed("BACKLINE_PUBLIC", "false", "true or false").unwrap_or_default();
+        env.known("BACKLINE_EVENTS", "feed", "feed", |value| value == "feed");
+        let store = format!("sqlite:var/store/{service}.db");
+        let store = env
+            .known("BACKLINE_STORE", &store, "sqlite:<path>", |value| value.starts_with("sqlite:"));
+        let instance = env.take("BACKLINE_INSTANCE", &format!("{service}-1"));
+        let discovery = env.take("BACKLINE_DISCOVERY", "consul://127.0.0.1:8500");
+        if let Err(error) = Discovery::from_url(&discovery, &instance) {
+            env.mistakes.push(format!("BACKLINE_DISCOVERY is '{discovery}': {error}"));
+        }
+        let address_file = env.take("BACKLINE_ADDRESS_FILE", "");
+        let config = Self {
+            instance,
+            zone: env.take("BACKLINE_ZONE", "local"),
+            environment: env.take("BACKLINE_ENVIRONMENT", "dev"),
+            listen,
+            advertise,
+            hosts: names(&env.take("BACKLINE_HOSTS", "")),
+            public,
+            discovery,
+            store,
+            address_file: (!address_file.is_empty()).then(|| address_file.into()),
+            own,
         };
-        let named = take("BACKLINE_SERVICE", service.to_owned());
+        if env.mistakes.is_empty() { Ok(config) } else { Err(Mistakes(env.mistakes)) }
+    }
+}
+
+/// The variables that are not read yet, and what is wrong with those that are.
+struct Environment {
+    vars: BTreeMap<String, String>,
+    mistakes: Vec<String>,
+}
+
+impl Environment {
+    /// A variable, or its default where it is absent or empty.
+    fn take(&mut self, name: &str, default: &str) -> String {
+        let value = self.vars.remove(name).filter(|value| !value.is_empty());
+        value.unwrap_or_else(|| default.to_owned())
+    }
+
+    /// None where it is wrong, and where it is absent and has no default.
+    fn parsed<T: FromStr>(&mut self, name: &str, default: &str, right: &str) -> Option<T> {
+        let value = self.take(name, default);
+        let parsed = value.parse().ok();
+        if parsed.is_none() && !value.is_empty() {
+            self.mistakes.push(format!("{name} is '{value}': give {right}"));
+        }
+        parsed
+    }
+
+    fn known(
+        &mut self,
+        name: &str,
+        default: &str,
+        right: &str,
+        is_known: impl FnOnce(&str) -> bool,
+    ) -> String {
+        let value = self.take(name, default);
+        if !is_known(&value) {
+            self.mistakes.push(format!("{name} is '{value}': this version knows {right}"));
+        }
+        value
+    }
+
+    fn same_service(&mut self, service: &str) {
+        let named = self.take("BACKLINE_SERVICE", service);
         if named != service {
-            mistakes.push(format!(
+            self.mistakes.push(format!(
                 "BACKLINE_SERVICE is '{named}', but this program is the service '{service}': \
                  start the other program, or leave it out"
             ));
         }
-        let listen = take("BACKLINE_LISTEN", format!("127.0.0.1:{default_port}"));
-        let listen = listen.parse().unwrap_or_else(|_| {
-            mistakes.push(format!(
-                "BACKLINE_LISTEN is '{listen}': give an IP address and a port, such as 127.0.0.1:0"
-            ));
-            SocketAddr::from(([127, 0, 0, 1], 0))
-        });
-        let public = take("BACKLINE_PUBLIC", "false".into());
-        let public = public.parse().unwrap_or_else(|_| {
-            mistakes.push(format!("BACKLINE_PUBLIC is '{public}': give true or false"));
-            false
-        });
-        let events = take("BACKLINE_EVENTS", "feed".into());
-        let store = take("BACKLINE_STORE", format!("sqlite:var/store/{service}.db"));
-        for (name, value, known) in
-            [("BACKLINE_EVENTS", &events, "feed"), ("BACKLINE_STORE", &store, "sqlite:")]
-        {
-            if !value.starts_with(known) {
-                mistakes.push(format!("{name} is '{value}': this version knows {known}"));
-            }
-        }
-        let config = Self {
-            instance: take("BACKLINE_INSTANCE", format!("{service}-1")),
-            zone: take("BACKLINE_ZONE", "local".into()),
-            environment: take("BACKLINE_ENVIRONMENT", "dev".into()),
-            listen,
-            hosts: names(&take("BACKLINE_HOSTS", String::new())),
-            public,
-            discovery: take("BACKLINE_DISCOVERY", "consul://127.0.0.1:8500".into()),
-            store,
-            address_file: ours.remove("BACKLINE_ADDRESS_FILE").map(PathBuf::from),
-            own,
-        };
-        if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
     }
-}
 
-/// The service's own settings, taken out of the environment.
-fn declared(
-    vars: &mut BTreeMap<String, String>,
-    settings: &[Setting],
-    mistakes: &mut Vec<String>,
-) -> BTreeMap<String, String> {
-    let mut own = BTreeMap::new();
-    for (name, check) in settings {
-        let Some(value) = vars.remove(*name).filter(|value| !value.is_empty()) else { continue };
-        if let Err(mistake) = check(&value) {
-            mistakes.push(format!("{name} is '{value}': {mistake}"));
+    /// The service's own settings.
+    fn declared(&mut self, settings: &[Setting]) -> BTreeMap<String, String> {
+        let mut own = BTreeMap::new();
+        for (name, check) in settings {
+            let value = self.take(name, "");
+            if value.is_empty() {
+                continue;
+            }
+            if let Err(mistake) = check(&value) {
+                self.mistakes.push(format!("{name} is '{value}': {mistake}"));
+            }
+            own.insert((*name).to_owned(), value);
         }
-        own.insert((*name).to_owned(), value);
+        own
     }
-    own
 }
 
 fn names(list: &str) -> Vec<String> {
@@ -159,14 +210,15 @@ mod tests {
     #[test]
     fn all_mistakes_are_reported_together() {
         let wrong = vars(&[
+            ("BACKLINE_DISCOVERY", "pigeon:"),
             ("BACKLINE_SERVICE", "email"),
             ("BACKLINE_LISTEN", "8080"),
             ("BACKLINE_EVENTS", "pigeon"),
             ("BACKLINE_STORE", "oracle:x"),
         ]);
         let text =
-            Config::from_vars("loyalty", 0, &[], wrong).expect_err("four mistakes").to_string();
-        for part in ["'email'", "'8080'", "'pigeon'", "'oracle:x'"] {
+            Config::from_vars("loyalty", 0, &[], wrong).expect_err("five mistakes").to_string();
+        for part in ["'email'", "'8080'", "'pigeon'", "'oracle:x'", "'pigeon:'"] {
             assert!(text.contains(part), "{part} is missing in: {text}");
         }
     }

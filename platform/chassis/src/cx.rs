@@ -3,6 +3,7 @@ use std::convert::Infallible;
 use axum::{extract::FromRequestParts, http::request::Parts};
 use backline_client::{Client, RequestBuilder};
 use backline_store::{Error, Tx};
+use jiff::Timestamp;
 
 use crate::{App, Cause, Fault, Reply, Work, idempotency::Key};
 
@@ -49,13 +50,16 @@ impl Cx {
         F: AsyncFn(Work) -> Result<Reply, Fault> + Send + 'static,
     {
         let key = self.key.clone();
+        // A stored answer tells of this moment, however late it is given again.
+        let asked = Timestamp::now();
         self.app
             .write(&self.cause, async move |work: Work| match &key {
                 Some(key) => match key.replay(&work).await? {
                     Some(reply) => Ok(reply),
                     None => {
                         let store = work.clone();
-                        let reply = f(work).await?;
+                        let mut reply = f(work).await?;
+                        reply.as_of.get_or_insert(asked);
                         key.keep(&store, &reply).await?;
                         Ok(reply)
                     }

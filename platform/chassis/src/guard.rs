@@ -57,13 +57,11 @@ impl Guard {
 
     fn answers_to(&self, host: &str) -> bool {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        match bare.parse::<IpAddr>() {
+        let ours = match bare.parse::<IpAddr>() {
             Ok(ip) => ip.is_loopback() || ip == self.address.ip(),
-            Err(_) => {
-                host.eq_ignore_ascii_case("localhost")
-                    || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
-            }
-        }
+            Err(_) => host.eq_ignore_ascii_case("localhost"),
+        };
+        ours || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(bare))
     }
 }
 
@@ -132,7 +130,7 @@ mod tests {
             service: "loyalty".into(),
             instance: "loyalty-1".into(),
             address: "10.1.2.3:80".parse().expect("an address"),
-            hosts: vec!["shop.example".into()],
+            hosts: vec!["shop.example".into(), "192.168.1.5".into()],
         }
     }
 
@@ -149,9 +147,15 @@ mod tests {
 
     #[test]
     fn it_answers_to_loopback_its_address_and_names_it_was_given() {
-        for host in
-            ["127.0.0.1:8080", "127.9.9.9", "[::1]:1", "localhost:8080", "10.1.2.3", "SHOP.example"]
-        {
+        for host in [
+            "127.0.0.1:8080",
+            "127.9.9.9",
+            "[::1]:1",
+            "localhost:8080",
+            "10.1.2.3",
+            "192.168.1.5:80",
+            "SHOP.example",
+        ] {
             assert_eq!(status(&[("host", host)]), 200, "{host}");
         }
     }

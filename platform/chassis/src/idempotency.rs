@@ -1,11 +1,12 @@
 //! `Idempotency-Key`: the answer of a write is stored with its effect, in one transaction.
 
 use axum::{
-    body::{Body, to_bytes},
+    body::Body,
     http::{HeaderMap, Method, Request, StatusCode},
 };
 use backline_hypermedia::Problem;
 use backline_store::{Migration, params};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use sha2::{Digest, Sha256};
 
 use crate::{Fault, Reply, Work};
@@ -43,7 +44,7 @@ impl Key {
         };
         let scope = format!("{} {}", request.method(), request.uri().path());
         let (mut parts, body) = request.into_parts();
-        let bytes = to_bytes(body, MAX_BODY).await.map_err(|_| too_large())?;
+        let bytes = Limited::new(body, MAX_BODY).collect().await.map_err(unread)?.to_bytes();
         let fingerprint = hex(&Sha256::digest(&bytes));
         parts.extensions.insert(Self { scope, key, fingerprint });
         Ok(Request::from_parts(parts, Body::from(bytes)))
@@ -102,6 +103,14 @@ fn header(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         .detail(format!("Give one key of 1 to {MAX_KEY} visible ASCII characters.")));
     }
     Ok(Some(key.to_owned()))
+}
+
+fn unread(error: Box<dyn std::error::Error + Send + Sync>) -> Problem {
+    if error.is::<LengthLimitError>() {
+        return too_large();
+    }
+    Problem::new(StatusCode::BAD_REQUEST, "body-cut", "The body broke off or is not valid")
+        .detail("Nothing was changed. Send it again.")
 }
 
 pub(crate) fn too_large() -> Problem {

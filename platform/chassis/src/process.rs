@@ -5,18 +5,20 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, middleware::from_fn_with_state};
+use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state};
 use backline_client::{Discovery, Registration};
 use backline_hypermedia::Problem;
 use http::StatusCode;
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Config, Fault,
     guard::Guard,
+    idempotency::MAX_BODY,
     request::{Around, around},
     server,
     service::Setting,
@@ -99,6 +101,7 @@ pub(crate) struct Process {
 
 impl Process {
     pub async fn start(config: Config, name: &'static str, kind: Kind) -> Result<Self, Failed> {
+        allow_many_connections();
         let drain = server::shutdown_signal()?;
         let metrics = telemetry::start_metrics()?;
         tokio::spawn(telemetry::upkeep(metrics.clone()));
@@ -140,7 +143,10 @@ impl Process {
         Registration {
             id: config.instance.clone(),
             service: self.name.to_owned(),
-            address: self.address,
+            address: SocketAddr::new(
+                config.advertise.unwrap_or(self.address.ip()),
+                self.address.port(),
+            ),
             tags,
             meta,
         }
@@ -166,7 +172,9 @@ impl Process {
             trusts_callers: !matches!(self.kind, Kind::Daemon { trusts_callers: false }),
             keeps_answers: self.is_service(),
         });
-        let router = router.layer(from_fn_with_state(around_all, around));
+        let router = router
+            .layer(DefaultBodyLimit::max(MAX_BODY))
+            .layer(from_fn_with_state(around_all, around));
         let stop = CancellationToken::new();
         let serving = tokio::spawn(server::serve(self.listener, router, stop.clone()));
         if let Some(file) = &self.config.address_file {
@@ -185,6 +193,16 @@ impl Process {
         stop.cancel();
         serving.await?;
         Ok(())
+    }
+}
+
+/// The usual limit of 1,024 descriptors is for programs that still use select(2); each request
+/// that a gateway forwards costs two.
+fn allow_many_connections() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the number of open connections stays limited");
     }
 }
 

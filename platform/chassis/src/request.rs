@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 use tracing::Instrument;
 
-use crate::{Fault, Reply, guard::Guard, idempotency::Key};
+use crate::{Fault, Reply, body::unsupported_media_type, guard::Guard, idempotency::Key};
 
 /// What the layer needs to know of its process.
 pub(crate) struct Around {
@@ -67,7 +67,16 @@ async fn guarded(around: &Around, mut request: Request, next: Next) -> Response 
     if let Err(problem) = around.guard.check(request.uri(), request.headers()) {
         return Fault::from(problem).into_response();
     }
+    if !request.method().is_safe() {
+        // What cannot be answered must not take effect.
+        if let Err(problem) = negotiate(request.headers()) {
+            return Fault::from(problem).into_response();
+        }
+    }
     if around.keeps_answers {
+        if let Err(problem) = json_body(&request) {
+            return Fault::from(problem).into_response();
+        }
         request = match Key::attach(request).await {
             Ok(request) => request,
             Err(problem) => return Fault::from(problem).into_response(),
@@ -81,6 +90,16 @@ async fn guarded(around: &Around, mut request: Request, next: Next) -> Response 
             .unwrap_or("no message");
         Fault::internal(format!("the handler panicked: {what}")).into_response()
     })
+}
+
+/// What a write brings along must be JSON: the forms of other sites are not.
+fn json_body(request: &Request) -> Result<(), Problem> {
+    let Some(named) = request.headers().get(header::CONTENT_TYPE) else { return Ok(()) };
+    let named = named.to_str().unwrap_or_default();
+    let media_type = named.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let json = media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"));
+    if json || request.method().is_safe() { Ok(()) } else { Err(unsupported_media_type()) }
 }
 
 /// What of a request is needed for its answer.
@@ -121,6 +140,16 @@ impl Asked {
         }
         if let Some(fault) = response.extensions_mut().remove::<Fault>() {
             return self.fault(&fault);
+        }
+        if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+            let mut rendered = self.fault(&Fault::from(problem));
+            // What its sender added, such as Allow or a longer Retry-After, stays.
+            for (name, value) in response.headers() {
+                if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
+                    rendered.headers_mut().insert(name, value.clone());
+                }
+            }
+            return rendered;
         }
         response
     }
@@ -182,7 +211,7 @@ impl Asked {
         let status = response.status().as_u16();
         let took = started.elapsed();
         let labels =
-            [("method", self.method.to_string()), ("route", route), ("status", status.to_string())];
+            [("method", known(&self.method)), ("route", route), ("status", status.to_string())];
         metrics::counter!("http_requests_total", &labels).increment(1);
         metrics::histogram!("http_request_seconds", &labels[..2]).record(took);
         let duration_ms = took.as_secs_f64() * 1_000.0;
@@ -194,6 +223,12 @@ impl Asked {
             tracing::info!(status, duration_ms, "answered");
         }
     }
+}
+
+/// A method as a label. Anybody can make up methods, and each would stay for ever.
+fn known(method: &Method) -> String {
+    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+    if known.contains(&method.as_str()) { method.to_string() } else { "other".to_owned() }
 }
 
 fn respond(status: StatusCode, rendered: Rendered) -> Response {

@@ -1,10 +1,11 @@
 //! A service's life: store, clients, consumers, routes.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use axum::Router;
 use backline_events::{Consumer, Feed, FeedReader};
 use backline_store::Store;
+use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -12,6 +13,9 @@ use crate::{
     process::{self, Failed, Kind, Process, fallbacks},
     service::spawn_jobs,
 };
+
+/// How long jobs and consumers may take to end after the drain.
+const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(service: Service) -> ExitCode {
     let settings = service.settings.clone();
@@ -56,9 +60,8 @@ async fn serve(service: Service, config: Config) -> Result<(), Failed> {
         .merge(ops::documentation(service.name, openapi, events));
     let registration = process.registration(service.version, service.owner, service.about);
     process.serve(router, Some(registration)).await?;
-    for task in working {
-        let _ = task.await;
-    }
+    // What they leave undone is done after the next start.
+    let _ = tokio::time::timeout(LEAVE_WITHIN, join_all(working)).await;
     Ok(())
 }
 
@@ -73,8 +76,11 @@ fn consume(service: &Service, app: &App, process: &Process, store: &Store) -> Ve
             let shutdown = process.drain.clone();
             let producer = *producer;
             tokio::spawn(async move {
-                if let Err(error) = consumer.run(shutdown).await {
-                    tracing::error!(producer, %error, "the consumer could not start");
+                let ended = consumer.run(shutdown.clone()).await;
+                if !shutdown.is_cancelled() {
+                    // Without it the service would look well and do nothing.
+                    tracing::error!(producer, ?ended, "the consumer ended; so does the process");
+                    shutdown.cancel();
                 }
             })
         })

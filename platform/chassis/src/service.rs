@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, future::Future, pin::Pin, process::ExitCode, sync::Arc};
+use std::{collections::BTreeMap, future::Future, pin::Pin, process::ExitCode};
 
 use backline_events::{Emit, Failure};
 use backline_store::Migration;
@@ -176,10 +176,9 @@ pub(crate) fn spawn_jobs(
     jobs: Vec<(&'static str, Job)>,
     app: &App,
 ) -> Vec<tokio::task::JoinHandle<()>> {
-    let app = Arc::new(app.clone());
     jobs.into_iter()
         .map(|(name, job)| {
-            let work = job(App::clone(&app));
+            let work = job(app.clone());
             tokio::spawn(async move {
                 work.await;
                 tracing::debug!(job = name, "ended");
