@@ -67,7 +67,11 @@ pub async fn send(app: App) {
             }
             // The lease of a sibling that died runs out without any commit.
             Ok(false) => AGAIN_AFTER,
-            Err(error) => {
+            Err(Unsent::Refused(error)) => {
+                tracing::warn!(error, "a mail was refused; others go on");
+                continue;
+            }
+            Err(Unsent::Away(error)) => {
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 let retry_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
                 tracing::warn!(error, retry_in_ms, "a mail could not be sent");
@@ -84,17 +88,25 @@ pub async fn send(app: App) {
     }
 }
 
+/// Why a mail is not sent.
+enum Unsent {
+    /// The mail itself: it waits, and others are tried.
+    Refused(String),
+    /// The server or the store: nothing can be sent at present.
+    Away(String),
+}
+
 /// Returns false when nothing waits.
-async fn send_next(app: &App, server: &Server) -> Result<bool, String> {
-    let text = |error: StoreError| error.to_string();
+async fn send_next(app: &App, server: &Server) -> Result<bool, Unsent> {
+    let text = |error: StoreError| Unsent::Away(error.to_string());
     let root = backline_chassis::Cause::root();
     let leased =
         app.write(&root, async |work: Work| store::lease(&work, &now(), &later(LEASE)).await);
     let Some(mail) = leased.await.map_err(text)? else { return Ok(false) };
     let sender = app.setting(SENDER).unwrap_or(DEFAULT_SENDER);
     let sent = match message(&mail, sender) {
-        Ok(message) => server.send(message).await.map(drop).map_err(|error| error.to_string()),
-        Err(error) => Err(error),
+        Ok(message) => deliver(app, server, message).await,
+        Err(error) => Err(Unsent::Refused(error)),
     };
     let id = mail.id.clone();
     if let Err(error) = sent {
@@ -103,7 +115,11 @@ async fn send_next(app: &App, server: &Server) -> Result<bool, String> {
         })
         .await
         .map_err(text)?;
-        return Err(format!("{}: {error}", mail.href()));
+        let whose = |what: String| format!("{}: {what}", mail.href());
+        return Err(match error {
+            Unsent::Refused(what) => Unsent::Refused(whose(what)),
+            Unsent::Away(what) => Unsent::Away(whose(what)),
+        });
     }
     let cause = mail.cause();
     let (href, event) = (mail.href(), WelcomeMailSent::of(&mail));
@@ -116,6 +132,21 @@ async fn send_next(app: &App, server: &Server) -> Result<bool, String> {
     .await
     .map_err(text)?;
     Ok(true)
+}
+
+/// Gives a message to the server, within a limit over the whole conversation.
+async fn deliver(app: &App, server: &Server, message: Message) -> Result<(), Unsent> {
+    let sending = tokio::time::timeout(SEND_WITHIN, server.send(message));
+    let sent = tokio::select! {
+        sent = sending => sent,
+        () = app.drain().cancelled() => return Err(Unsent::Away("the service ends".into())),
+    };
+    match sent {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) if error.is_permanent() => Err(Unsent::Refused(error.to_string())),
+        Ok(Err(error)) => Err(Unsent::Away(error.to_string())),
+        Err(_) => Err(Unsent::Away(format!("no answer within {} s", SEND_WITHIN.as_secs()))),
+    }
 }
 
 fn message(mail: &Mail, sender: &str) -> Result<Message, String> {

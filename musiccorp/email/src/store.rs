@@ -63,7 +63,7 @@ pub async fn lease(tx: &Tx, now: &str, lease: &str) -> Result<Option<Mail>, Stor
     let row = tx
         .query_opt(
             "SELECT * FROM mail WHERE sent IS NULL AND (leased IS NULL OR leased < $1)
-             ORDER BY queued, id LIMIT 1",
+             ORDER BY COALESCE(leased, queued), id LIMIT 1",
             params![now],
         )
         .await?;
@@ -100,13 +100,13 @@ pub async fn page(
 ) -> Result<(i64, Vec<Mail>), StoreError> {
     let total = tx
         .query_one(
-            "SELECT count(*) AS total FROM mail WHERE $1 IS NULL OR customer = $1",
+            "SELECT count(*) AS total FROM mail WHERE customer = $1 OR $1 IS NULL",
             params![customer],
         )
         .await?;
     let rows = tx
         .query(
-            "SELECT * FROM mail WHERE $1 IS NULL OR customer = $1
+            "SELECT * FROM mail WHERE customer = $1 OR $1 IS NULL
              ORDER BY queued DESC, id DESC LIMIT $2 OFFSET $3",
             params![customer, limit, offset],
         )

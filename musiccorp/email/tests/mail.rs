@@ -127,6 +127,70 @@ fn a_mail_server_that_fails_gets_the_same_message_again() {
     assert_eq!(sent[0]["correlationid"], customers.events()[0]["correlationid"]);
 }
 
+#[test]
+fn mails_that_a_server_refuses_do_not_hold_up_others() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let server = format!("smtp://{}", listener.local_addr().expect("an address"));
+    let (taken, messages) = mpsc::channel();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let taken = taken.clone();
+            thread::spawn(move || picky_session(&stream, &taken));
+        }
+    });
+    let customers = Service::start("customers").start();
+    for n in 0..5 {
+        new_customer(&customers, &format!("bad{n}@example.com"));
+    }
+    let good = new_customer(&customers, "good@example.com");
+    let email = Service::start("email")
+        .static_discovery(&[("customers", customers.address())])
+        .env("EMAIL_SMTP", &server)
+        .start();
+    messages.recv_timeout(SOON).expect("the good one is sent");
+    wait_for("the mark", SOON, || (mails_of(&email, &good)[0]["state"] == "sent").then_some(()));
+}
+
+#[test]
+fn a_mail_server_that_says_nothing_does_not_keep_the_service_from_ending() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let server = format!("smtp://{}", listener.local_addr().expect("an address"));
+    let customers = Service::start("customers").start();
+    let mut email = Service::start("email")
+        .static_discovery(&[("customers", customers.address())])
+        .env("EMAIL_SMTP", &server)
+        .start();
+    new_customer(&customers, "ada@example.com");
+    // Accepted, and left without a word.
+    let _silent = listener.accept().expect("the service connects");
+    assert!(email.terminate().success());
+}
+
+/// Refuses recipients that begin with `bad`, tells of each message that it takes.
+fn picky_session(stream: &TcpStream, taken: &mpsc::Sender<()>) {
+    let mut out = stream;
+    let mut say = |line: &str| out.write_all(format!("{line}\r\n").as_bytes());
+    let mut in_data = false;
+    let _ = say("220 test");
+    for line in BufReader::new(stream).lines().map_while(Result::ok) {
+        let answer = match line.as_str() {
+            "." if in_data => {
+                in_data = false;
+                let _ = taken.send(());
+                "250 taken"
+            }
+            _ if in_data => continue,
+            "DATA" => {
+                in_data = true;
+                "354 go on"
+            }
+            line if line.starts_with("RCPT TO:<bad") => "550 nobody here",
+            _ => "250 ok",
+        };
+        let _ = say(answer);
+    }
+}
+
 /// A mail server for one message, just true enough (RFC 5321) for a client to send it.
 fn mail_session(stream: &TcpStream, says_taken: bool) -> String {
     let mut out = stream;

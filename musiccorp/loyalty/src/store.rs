@@ -44,13 +44,13 @@ pub async fn page(
 ) -> Result<(i64, Vec<Account>), StoreError> {
     let total = tx
         .query_one(
-            "SELECT count(*) AS total FROM account WHERE $1 IS NULL OR customer = $1",
+            "SELECT count(*) AS total FROM account WHERE customer = $1 OR $1 IS NULL",
             params![customer],
         )
         .await?;
     let rows = tx
         .query(
-            "SELECT id, customer, points, opened FROM account WHERE $1 IS NULL OR customer = $1
+            "SELECT id, customer, points, opened FROM account WHERE customer = $1 OR $1 IS NULL
              ORDER BY opened, id LIMIT $2 OFFSET $3",
             params![customer, limit, offset],
         )
