@@ -122,6 +122,10 @@ pub(crate) fn parse(text: &str) -> Result<Process, Vec<String>> {
     if known.len() < file.step.len() {
         wrong.push("two steps have the same id: give each its own".to_owned());
     }
+    let events: BTreeSet<_> = file.step.iter().map(|step| (&step.service, &step.event)).collect();
+    if events.len() < file.step.len() {
+        wrong.push("two steps name the same event of a service: only one could be done".to_owned());
+    }
     if !file.step.iter().any(|step| step.after.is_empty()) {
         wrong.push("no step starts the process: leave out `after` at the first".to_owned());
     }
@@ -227,7 +231,7 @@ mod tests {
     #[test]
     fn steps_that_wait_for_each_other_are_refused() {
         let step = |id: &str, after: &str| {
-            format!("[[step]]\nid='{id}'\ntitle=''\nservice='s'\nevent='e'\nafter=[{after}]\n")
+            format!("[[step]]\nid='{id}'\ntitle=''\nservice='s'\nevent='{id}'\nafter=[{after}]\n")
         };
         let text = format!(
             "name='n'\ntitle='t'\n{}{}{}",

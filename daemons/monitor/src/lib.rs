@@ -31,9 +31,9 @@ pub struct Args {
     /// Where to listen, such as 127.0.0.1:0
     #[arg(long)]
     listen: Option<std::net::SocketAddr>,
-    /// Folder with a declaration (TOML) for each process
-    #[arg(long, env = "MONITOR_PROCESSES", default_value = "processes")]
-    processes: PathBuf,
+    /// Folder with a declaration (TOML) for each process; none by default
+    #[arg(long, env = "MONITOR_PROCESSES")]
+    processes: Option<PathBuf>,
 }
 
 /// Runs the monitor until it is asked to end.
@@ -50,8 +50,15 @@ pub fn run(args: Args) -> ExitCode {
     daemon::run(options, async move |daemon| build(daemon, args.processes).await)
 }
 
-async fn build(daemon: Daemon, processes: PathBuf) -> Result<Router, Box<dyn Error + Send + Sync>> {
-    let declarations = Arc::new(Declarations::read(&processes)?);
+async fn build(
+    daemon: Daemon,
+    processes: Option<PathBuf>,
+) -> Result<Router, Box<dyn Error + Send + Sync>> {
+    let declarations = match &processes {
+        Some(folder) => Declarations::read(folder)?,
+        None => Declarations::default(),
+    };
+    let declarations = Arc::new(declarations);
     let store =
         Store::open(&daemon.config.store, &[backline_events::MIGRATION, store::MIGRATION]).await?;
     store::follow_declarations(&store, &declarations).await?;
@@ -61,8 +68,10 @@ async fn build(daemon: Daemon, processes: PathBuf) -> Result<Router, Box<dyn Err
         let consumer = Consumer::new(&producer, reader, store.clone(), Arc::new(observer));
         let drain = daemon.drain.clone();
         tokio::spawn(async move {
-            if let Err(error) = consumer.run(drain).await {
-                tracing::error!(producer, %error, "the feed cannot be followed");
+            let ended = consumer.run(drain.clone()).await;
+            if !drain.is_cancelled() {
+                tracing::error!(producer, ?ended, "the consumer ended; so does the process");
+                drain.cancel();
             }
         });
     }

@@ -2,6 +2,7 @@ use std::{pin::Pin, sync::Arc};
 
 use backline_events::{CloudEvent, Failure, Handler, inbox};
 use backline_store::{Store, Tx};
+use jiff::Timestamp;
 
 use crate::{declaration::Declarations, store};
 
@@ -31,10 +32,14 @@ impl Handler for Observer {
         let (producer, store) = (self.producer.clone(), self.store.clone());
         let declarations = self.declarations.clone();
         Box::pin(async move {
+            // Other languages write times in other forms; kept, they all have one that sorts.
+            let at: Timestamp = event.time.parse().map_err(|error| {
+                Failure::Reject(format!("the time '{}' of {}: {error}", event.time, event.id))
+            })?;
             store
                 .write(async move |tx: Tx| {
                     if inbox::claim(&tx, &producer, &event).await? {
-                        store::observe(&tx, &producer, &event).await?;
+                        store::observe(&tx, &producer, &event, at).await?;
                         store::update_instances(&tx, &declarations, &event.correlationid).await?;
                     }
                     Ok::<_, Failure>(())

@@ -34,7 +34,12 @@ pub(crate) fn sortable(moment: Timestamp) -> String {
 }
 
 /// Writes an event down.
-pub(crate) async fn observe(tx: &Tx, producer: &str, event: &CloudEvent) -> Result<(), Error> {
+pub(crate) async fn observe(
+    tx: &Tx,
+    producer: &str,
+    event: &CloudEvent,
+    at: Timestamp,
+) -> Result<(), Error> {
     tx.execute(
         "INSERT INTO observed (event_id, producer, type, subject, correlation, at)
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (event_id) DO NOTHING",
@@ -44,7 +49,7 @@ pub(crate) async fn observe(tx: &Tx, producer: &str, event: &CloudEvent) -> Resu
             &event.kind,
             &event.subject,
             &event.correlationid,
-            &event.time
+            &sortable(at)
         ],
     )
     .await?;
@@ -135,7 +140,7 @@ pub(crate) async fn instances(
     let rows = tx
         .query(
             "SELECT process, correlation, subject, started FROM instance
-             WHERE $1 IS NULL OR correlation = $1
+             WHERE correlation = $1 OR $1 IS NULL
              ORDER BY started DESC, correlation LIMIT $2",
             params![correlation, limit],
         )
