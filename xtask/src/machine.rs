@@ -73,6 +73,7 @@ fn is_file_in(folder: &Path, program: &str) -> bool {
 fn apt_get(arguments: &[&str]) -> Result<(), Failed> {
     println!("apt-get {}", arguments.join(" "));
     let status = Command::new("apt-get")
+        .args(["-o", "DPkg::Lock::Timeout=60"])
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive")
         .status()
@@ -80,7 +81,8 @@ fn apt_get(arguments: &[&str]) -> Result<(), Failed> {
     if status.success() {
         return Ok(());
     }
-    Err(format!("apt-get {} failed ({status}). It must run as root", arguments.join(" ")).into())
+    let why = "its words above say why; it needs root and the network";
+    Err(format!("apt-get {} failed ({status}): {why}", arguments.join(" ")).into())
 }
 
 /// Works with systemd and without.

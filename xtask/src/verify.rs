@@ -48,7 +48,7 @@ fn steps(
     report.must("build", cargo("build --workspace"))?;
     report.collect("rules", || tidy::run(workspace, false));
     report.collect("contracts", || describe::run(workspace, true));
-    report.must("tests", cargo("test --workspace"))?;
+    report.must("tests", cargo("test --workspace --no-fail-fast"))?;
     if long {
         report.must("measurement", || measure::run(workspace, 5, false))?;
     }
