@@ -99,8 +99,11 @@ impl Feed {
                 () = self.0.drain.cancelled() => {}
             }
         }
-        // An empty tail may be behind the store by a moment: whoever has just written must find it.
-        if let Some(events) = self.in_tail(position, limit).filter(|events| !events.is_empty()) {
+        // The tail may be behind the store by a moment. Whoever waits will get the rest; whoever does
+        // not must find what was just written.
+        if !wait.is_zero()
+            && let Some(events) = self.in_tail(position, limit).filter(|events| !events.is_empty())
+        {
             return Ok(events);
         }
         let inner = &self.0;
