@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How long a process may take to drain.
-const DRAIN: Duration = Duration::from_secs(5);
+pub const DRAIN: Duration = Duration::from_secs(5);
 /// How often a starting process is looked at.
 const LOOK: Duration = Duration::from_millis(8);
 
@@ -33,6 +33,10 @@ const LOOK: Duration = Duration::from_millis(8);
 #[derive(Debug)]
 pub enum Event {
     Ready {
+        id: String,
+    },
+    /// It was healthy and ended; it is started again.
+    Gone {
         id: String,
     },
     /// It ended before it was ever healthy, and is not started again.
@@ -64,12 +68,17 @@ impl Keeper {
     pub async fn run(self) {
         let id = &self.launch.id;
         let mut backoff = Backoff::default();
+        let mut ever_ready = false;
         while !self.stop.is_cancelled() {
             let born = Instant::now();
             let End::ByItself { how, was_ready } = self.live().await else { return };
-            if !was_ready && self.board.phase() == Phase::Starting {
-                let _ = self.events.send(Event::Stillborn { id: id.clone(), how });
-                return;
+            ever_ready |= was_ready;
+            if self.board.phase() == Phase::Starting {
+                if !ever_ready {
+                    let _ = self.events.send(Event::Stillborn { id: id.clone(), how });
+                    return;
+                }
+                let _ = self.events.send(Event::Gone { id: id.clone() });
             }
             let lived = born.elapsed();
             let wait = backoff.after(lived, fastrand::f64());

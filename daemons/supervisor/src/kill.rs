@@ -6,6 +6,7 @@ use rustix::process::Signal;
 
 use crate::{
     failure::Failure,
+    keep::DRAIN,
     place::{Place, Var},
     process::Identity,
     state::{Instance, State},
@@ -56,7 +57,14 @@ pub fn restart(args: &RestartArgs) -> Result<(), Failure> {
     for instance in state.named(&args.target)? {
         // One that waits to be started again needs no signal.
         if let Some(process) = instance.process {
-            signal(process, Signal::TERM);
+            if let Some(handle) = process.open() {
+                handle.signal(Signal::TERM);
+                if !handle.ended_within(DRAIN) {
+                    handle.kill_group();
+                    let (id, most) = (&instance.id, human(DRAIN));
+                    say(format_args!("{id} did not end within {most}: killed"));
+                }
+            }
             wait_back(&var, instance, process)?;
         }
     }

@@ -20,21 +20,24 @@ pub fn agent() -> Agent {
         .timeout_global(Some(Duration::from_secs(1)))
         .http_status_as_error(false)
         .max_idle_connections(0)
+        // Where another address answers, nothing is known of this one.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
         // Loopback is never reached through somebody's proxy.
         .proxy(None)
         .build()
         .new_agent()
 }
 
-/// Asks for `/health`. None if nobody answers, or not the one that is meant: it says 421 to the
-/// name of another instance.
+/// Asks for `/health`. None if nobody answers with success, or not the one that is meant: it says
+/// 421 to the name of another instance.
 pub fn health(agent: &Agent, address: SocketAddr, instance: &str) -> Option<Health> {
     let mut response = agent
         .get(format!("http://{address}/health"))
         .header("Backline-Instance", instance)
         .call()
         .ok()?;
-    if response.status() == 421 {
+    if !response.status().is_success() {
         return None;
     }
     response.body_mut().read_json().ok()

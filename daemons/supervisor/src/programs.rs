@@ -125,8 +125,12 @@ impl Programs {
         Err(Failure::file("run", program)(error))
     }
 
+    /// The running program's name, if its workspace is this one and has it in another profile. One
+    /// that is installed elsewhere stays as it is.
     fn other_profile(&self) -> Option<&str> {
-        if self.own.parent() == Some(&self.folder) { None } else { self.own.file_name()?.to_str() }
+        let name = self.own.file_name()?.to_str()?;
+        let built_here = self.checkout.as_ref().is_none_or(|it| it.binaries.contains(name));
+        (self.own.parent() != Some(&self.folder) && built_here).then_some(name)
     }
 }
 
@@ -187,6 +191,22 @@ struct Package {
 struct Target {
     name: String,
     kind: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_installed_elsewhere_stays_as_it_is() {
+        let mut programs = Programs::of(&["orders"]);
+        programs.folder = "/src/target/debug".into();
+        assert_eq!(programs.other_profile(), None);
+        let mut ours = Programs::of(&["orders", "backline"]);
+        assert_eq!(ours.other_profile(), None);
+        ours.folder = "/src/target/release".into();
+        assert_eq!(ours.other_profile(), Some("backline"));
+    }
 }
 
 #[cfg(test)]

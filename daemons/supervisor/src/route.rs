@@ -6,7 +6,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout_at},
+};
 use ureq::Agent;
 
 const MOST: Duration = Duration::from_secs(5);
@@ -17,12 +20,16 @@ const LOOK: Duration = Duration::from_millis(10);
 pub async fn wait(agent: &Agent, gateway: SocketAddr, mut services: Vec<String>) -> Vec<String> {
     let deadline = Instant::now() + MOST;
     loop {
-        let agent = agent.clone();
-        let asked = tokio::task::spawn_blocking(move || {
-            services.retain(|service| !leads_to(&agent, gateway, service));
-            services
-        });
-        services = asked.await.unwrap_or_default();
+        let mut asked = JoinSet::new();
+        for service in &services {
+            let (agent, service) = (agent.clone(), service.clone());
+            asked.spawn_blocking(move || leads_to(&agent, gateway, &service).then_some(service));
+        }
+        while let Ok(Some(answer)) = timeout_at(deadline, asked.join_next()).await {
+            if let Ok(Some(reached)) = answer {
+                services.retain(|service| *service != reached);
+            }
+        }
         if services.is_empty() || Instant::now() >= deadline {
             return services;
         }

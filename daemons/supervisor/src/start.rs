@@ -85,6 +85,7 @@ pub async fn start(
         };
         match event {
             Ok(Some(Event::Ready { id })) => drop(waiting.remove(&id)),
+            Ok(Some(Event::Gone { id })) => drop(waiting.insert(id)),
             Ok(Some(Event::Stillborn { id, how })) => {
                 let log =
                     launches.iter().find(|launch| launch.id == id).map(|launch| launch.log.clone());

@@ -104,9 +104,17 @@ impl Estate {
         let progress = Progress::new(&self.system.name, self.on_terminal);
         let started = start(&mut crew, &launches, &mut events, signals, &progress).await;
         drop((progress, events));
-        if let Ok(Outcome::Healthy) = started {
-            let public = planner.public_services();
-            for service in route::wait(&crew.agent, addresses.gateway, public).await {
+        let unreached = match started {
+            Ok(Outcome::Healthy) => tokio::select! {
+                left = route::wait(&crew.agent, addresses.gateway, planner.public_services()) => {
+                    Some(left)
+                }
+                () = signals.next() => None,
+            },
+            _ => None,
+        };
+        if let Some(unreached) = unreached {
+            for service in unreached {
                 board.journal.note(format_args!("the gateway does not lead to {service} yet"));
             }
             let took = begun.elapsed();

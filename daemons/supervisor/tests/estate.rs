@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{net::TcpListener, time::Instant};
+use std::{net::TcpListener, process::Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Estate, kill, lives, wait_for};
@@ -86,11 +86,9 @@ fn a_killed_supervisor_leaves_no_process_and_the_next_one_starts() {
     let mut supervisor = estate.up();
     let pids = estate.pids();
     assert_eq!(pids.len(), 7);
-    let begun = Instant::now();
     supervisor.kill().expect("killed");
     supervisor.wait().expect("reaped");
     wait_for("all dead", || pids.iter().all(|(_, pid)| !lives(*pid)));
-    assert!(begun.elapsed().as_secs() < 2);
     assert_eq!(estate.status()["running"], false);
     estate.up_detached();
     assert_eq!(estate.pids().len(), 7);
@@ -111,12 +109,12 @@ fn a_second_ctrl_c_waits_for_nobody() {
     let estate = Estate::with("[services.deaf]\nRUN\nenv = { DEAF = \"1\" }\n");
     let mut supervisor = estate.up();
     let pids = estate.pids();
-    let begun = Instant::now();
     interrupt(supervisor.id());
     wait_for("the stop", || estate.status()["phase"] == "stopping");
     interrupt(supervisor.id());
     assert!(supervisor.wait().expect("reaped").success());
-    assert!(begun.elapsed().as_secs() < 4, "the drain was waited for");
+    let journal = estate.journal();
+    assert!(!journal.contains("did not end within"), "the drain was waited for: {journal}");
     assert!(pids.iter().all(|(_, pid)| !lives(*pid)));
 }
 
@@ -133,6 +131,41 @@ fn a_process_deaf_to_its_drain_is_killed() {
     estate.says(&["down"]);
     assert!(pids.iter().all(|(_, pid)| !lives(*pid)));
     assert!(estate.journal().contains("deaf-1 did not end within 5.0 s: killed"));
+}
+
+#[test]
+fn a_process_that_was_healthy_is_never_abandoned_during_the_start() {
+    let estate = Estate::with("[services.hidden]\nRUN\npublic = true\nenv = { FRAIL = \"1\" }\n");
+    estate.up_detached();
+    wait_for("the third life", || estate.status()["services"][4]["instances"][0]["restarts"] == 2);
+    wait_for("hidden-1 alive", || estate.pid("hidden-1").is_some_and(lives));
+    assert!(estate.journal().contains("hidden-1 ended with exit code 4"), "{}", estate.journal());
+}
+
+#[test]
+fn down_is_heard_while_the_start_waits_for_routes() {
+    let estate = Estate::with("[services.hidden]\nRUN\npublic = true\n");
+    let mut up = estate.command(&["up", "--no-build", "--ports", "auto"]);
+    let mut up = up.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
+    wait_for("all started", || {
+        let status = estate.status();
+        status["phase"] == "starting" && status["services"][4]["instances"][0]["health"] == "pass"
+    });
+    estate.says(&["down"]);
+    assert!(up.wait().expect("reaped").success());
+    let journal = estate.journal();
+    assert!(!journal.contains("is up in") && !journal.contains("killed"), "{journal}");
+}
+
+#[test]
+fn a_restart_insists_when_a_process_is_deaf() {
+    let estate = Estate::with("[services.deaf]\nRUN\nenv = { DEAF = \"1\" }\n");
+    estate.up_detached();
+    let before = estate.pid("deaf-1").expect("alive");
+    let said = estate.says(&["restart", "deaf"]);
+    assert!(said.contains("deaf-1 did not end within 5.0 s: killed"), "{said}");
+    assert!(!lives(before));
+    assert!(estate.pid("deaf-1").is_some_and(lives));
 }
 
 #[test]
