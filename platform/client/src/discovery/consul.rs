@@ -77,8 +77,13 @@ impl Registry {
         Ok(service.address.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, service.port)))
     }
 
-    pub async fn register(&self, registration: &Registration) -> Result<(), Error> {
-        let body = register_body(registration);
+    /// `fresh`: a process that has just begun to listen and is well. Later ones may not be, and wait
+    /// for their check.
+    pub async fn register(&self, registration: &Registration, fresh: bool) -> Result<(), Error> {
+        let mut body = register_body(registration);
+        if fresh {
+            body["Check"]["Status"] = "passing".into();
+        }
         let path = "/v1/agent/service/register";
         self.noted(self.calls.put(path).json(&body).timeout(TIMEOUT).send().await.map(drop))
     }
@@ -139,7 +144,6 @@ fn register_body(registration: &Registration) -> serde_json::Value {
             "Interval": "1s",
             "Timeout": "1s",
             "Header": { "Backline-Instance": [id] },
-            "Status": "passing",
             "DeregisterCriticalServiceAfter": "60s",
         },
     })

@@ -95,7 +95,7 @@ async fn see_to_it(
     if told && registry.registered(&registration.id).await? == Some(registration.address) {
         return Ok(());
     }
-    registry.register(registration).await
+    registry.register(registration, !told).await
 }
 
 /// Takes the registration out, unless a successor of the same name has taken it over.

@@ -43,12 +43,12 @@ impl<V: Clone> View<V> {
 
     /// Takes the registry's answer; returns whether its index brought news.
     ///
-    /// An index of 0 or one that went backwards comes from a registry that was restarted (or
-    /// restored), and is forgotten, as Consul's rules for blocking queries want it. Such a registry
+    /// An index that went backwards comes from a registry that was restarted (or restored), and is
+    /// forgotten, as Consul's rules for blocking queries want it. Such a registry
     /// lists nobody until everybody has registered again; and one that was out of reach may have
     /// been restarted meanwhile and have counted beyond the old index.
     pub fn take(&mut self, index: u64, listed: BTreeMap<String, V>, now: Instant) -> bool {
-        let backwards = index == 0 || index < self.index;
+        let backwards = index < self.index;
         let news = !backwards && index != self.index;
         if backwards || self.lost {
             self.kept.append(&mut self.listed);
@@ -117,6 +117,15 @@ mod tests {
         assert_eq!(known(&view), "ab");
         view.end_grace();
         assert_eq!((known(&view).as_str(), view.keep_until()), ("b", None));
+    }
+
+    #[test]
+    fn without_any_index_what_is_no_longer_listed_is_gone_at_once() {
+        let mut view = View::new(GRACE);
+        let now = Instant::now();
+        assert!(!view.take(0, list(&["a", "b"]), now));
+        assert!(!view.take(0, list(&["b"]), now));
+        assert_eq!((known(&view).as_str(), view.ask_after(), view.keep_until()), ("b", 0, None));
     }
 
     #[test]

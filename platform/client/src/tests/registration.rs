@@ -57,6 +57,9 @@ async fn a_process_registers_again_when_the_registry_has_forgotten_it() {
     // While the registry lives on, too.
     registry.remove("a-1");
     registry.sees("a-1", |seen| seen.is_some()).await;
+    // It was forgotten for a reason, perhaps: its check says how it is, not it itself.
+    let seen = registry.registered("a-1").unwrap();
+    assert_eq!(seen["Check"]["Status"], serde_json::Value::Null);
 }
 
 #[tokio::test]
