@@ -2,7 +2,10 @@
 
 mod support;
 
-use std::{net::TcpListener, process::Stdio};
+use std::{
+    net::TcpListener,
+    process::{Child, Stdio},
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Estate, kill, lives, wait_for};
@@ -133,24 +136,34 @@ fn a_process_deaf_to_its_drain_is_killed() {
     assert!(estate.journal().contains("deaf-1 did not end within 5.0 s: killed"));
 }
 
+/// An estate whose start still waits for a service that the gateway does not lead to; all its
+/// processes are healthy.
+fn waiting_for_routes(services: &str) -> (Estate, Child) {
+    let estate = Estate::with(services);
+    let mut up = estate.command(&["up", "--no-build", "--ports", "auto"]);
+    let up = up.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
+    wait_for("all healthy", || {
+        let status = estate.status();
+        status["phase"] == "starting" && status["services"][4]["instances"][0]["health"] == "pass"
+    });
+    (estate, up)
+}
+
 #[test]
 fn a_process_that_was_healthy_is_never_abandoned_during_the_start() {
-    let estate = Estate::with("[services.hidden]\nRUN\npublic = true\nenv = { FRAIL = \"1\" }\n");
-    estate.up_detached();
+    let frail = "[services.hidden]\nRUN\npublic = true\nenv = { FRAIL = \"1\" }\n";
+    let (estate, mut up) = waiting_for_routes(frail);
+    kill(estate.pid("hidden-1").expect("alive"));
     wait_for("the third life", || estate.status()["services"][4]["instances"][0]["restarts"] == 2);
     wait_for("hidden-1 alive", || estate.pid("hidden-1").is_some_and(lives));
     assert!(estate.journal().contains("hidden-1 ended with exit code 4"), "{}", estate.journal());
+    estate.says(&["down"]);
+    assert!(up.wait().expect("reaped").success());
 }
 
 #[test]
 fn down_is_heard_while_the_start_waits_for_routes() {
-    let estate = Estate::with("[services.hidden]\nRUN\npublic = true\n");
-    let mut up = estate.command(&["up", "--no-build", "--ports", "auto"]);
-    let mut up = up.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
-    wait_for("all started", || {
-        let status = estate.status();
-        status["phase"] == "starting" && status["services"][4]["instances"][0]["health"] == "pass"
-    });
+    let (estate, mut up) = waiting_for_routes("[services.hidden]\nRUN\npublic = true\n");
     estate.says(&["down"]);
     assert!(up.wait().expect("reaped").success());
     let journal = estate.journal();
