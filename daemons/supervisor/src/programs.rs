@@ -194,22 +194,6 @@ struct Target {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_program_installed_elsewhere_stays_as_it_is() {
-        let mut programs = Programs::of(&["orders"]);
-        programs.folder = "/src/target/debug".into();
-        assert_eq!(programs.other_profile(), None);
-        let mut ours = Programs::of(&["orders", "backline"]);
-        assert_eq!(ours.other_profile(), None);
-        ours.folder = "/src/target/release".into();
-        assert_eq!(ours.other_profile(), Some("backline"));
-    }
-}
-
-#[cfg(test)]
 impl Programs {
     /// Programs of these names, all there after a build.
     pub fn of(names: &[&str]) -> Self {
@@ -222,5 +206,21 @@ impl Programs {
                 binaries: names.iter().map(|name| (*name).to_owned()).collect(),
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_installed_elsewhere_stays_as_it_is() {
+        let mut programs = Programs::of(&["orders"]);
+        programs.folder = "/src/target/debug".into();
+        assert_eq!(programs.other_profile(), None);
+        let mut ours = Programs::of(&["orders", "backline"]);
+        assert_eq!(ours.other_profile(), None);
+        ours.folder = "/src/target/release".into();
+        assert_eq!(ours.other_profile(), Some("backline"));
     }
 }
