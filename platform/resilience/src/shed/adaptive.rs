@@ -29,7 +29,8 @@ pub struct AdaptiveConfig {
     /// The limit never sinks below this, in calls; at least 1. Default 20.
     ///
     /// It is also the number of calls that count as little company: only windows with no more
-    /// calls at work may raise the latency without queueing.
+    /// calls at work may raise the latency without queueing. It should be no more than the server
+    /// does side by side.
     pub min: u32,
     /// The limit never rises above this, in calls; at least `min`. Default 200.
     pub max: u32,
@@ -112,9 +113,9 @@ impl Estimator {
         let Some(known) = self.unloaded else { return window.good.average() };
         let Some(seen) = window.good.average() else { return Some(known) };
         let quiet = window.in_flight <= self.config.min;
-        // In company chance alone makes some windows quick; to follow those down would end at the
-        // quickest ever seen. What lies within the tolerance is chance.
-        let lower = seen * self.config.tolerance < known;
+        // Chance alone makes some windows quick, and to follow those down would end at the quickest
+        // ever seen: it must be lower by more than two standard errors.
+        let lower = seen + 2.0 * window.good.standard_error() < known;
         Some(if quiet || lower { known + (seen - known) * LEARNING } else { known })
     }
 
@@ -164,16 +165,25 @@ impl Window {
 #[derive(Debug, Default)]
 struct Latencies {
     sum: f64,
+    squares: f64,
     count: u32,
 }
 
 impl Latencies {
     fn take(&mut self, seconds: f64) {
         self.sum += seconds;
+        self.squares += seconds * seconds;
         self.count = self.count.saturating_add(1);
     }
 
     fn average(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum / f64::from(self.count))
+    }
+
+    /// How far chance takes the average of so many calls.
+    fn standard_error(&self) -> f64 {
+        let count = f64::from(self.count.max(1));
+        let average = self.sum / count;
+        ((self.squares / count - average * average).max(0.0) / count).sqrt()
     }
 }
