@@ -16,4 +16,6 @@ pub use retry::{
     Backoff, BudgetConfig, BudgetSnapshot, Retrier, Retry, RetryBudget, RetryLayer, RetryPolicy,
     RetryRule,
 };
-pub use shed::{AdaptiveConfig, Admitted, Limit, Overloaded, Shed, ShedSnapshot};
+pub use shed::{
+    AdaptiveConfig, Admitted, Limit, Overloaded, Shed, ShedLayer, ShedRule, ShedSnapshot, Shedder,
+};

@@ -1,6 +1,7 @@
 //! Load shedding at the server: a limit on calls at work, and a refusal at once beyond it.
 
 mod adaptive;
+mod layer;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 
 pub use adaptive::AdaptiveConfig;
 use adaptive::{Estimator, Sample};
+pub use layer::{ShedLayer, ShedRule, Shedder};
 
 use crate::invalid::demand;
 use crate::{InvalidLimit, Outcome};

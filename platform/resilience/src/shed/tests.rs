@@ -1,3 +1,4 @@
+mod layer;
 mod simulation;
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
