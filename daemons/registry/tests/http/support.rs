@@ -1,6 +1,12 @@
 //! A registry on a port of its own, and a client for it.
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use axum::http::{HeaderMap, Method, Request};
 use backline_registry::{Config, Registry};
@@ -18,7 +24,14 @@ pub const SOON: Duration = Duration::from_secs(20);
 pub struct Running {
     pub address: SocketAddr,
     pub drain: CancellationToken,
+    folder: PathBuf,
     _end: DropGuard,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
 }
 
 #[derive(Debug)]
@@ -28,23 +41,31 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// Starts a registry whose index begins at 100.
+/// Starts a registry whose index begins at 100. Nobody may write its keys.
 pub async fn start() -> Running {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir()
+        .join(format!("backline-registry-http-{}-{number}", std::process::id()));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let drain = CancellationToken::new();
-    let registry = Registry::new(Config {
+    let registry = Registry::open(Config {
         node: "registry-1".into(),
         datacenter: "local".into(),
         environment: "test".into(),
         address,
         first_index: 100,
+        store: format!("sqlite:{}", folder.join("registry.db").display()),
+        operator: None,
         drain: drain.clone(),
-    });
+    })
+    .await
+    .expect("a store");
     let router = registry.router();
     tokio::spawn(registry.run_checks());
     tokio::spawn(async move { axum::serve(listener, router).await });
-    Running { address, drain: drain.clone(), _end: drain.drop_guard() }
+    Running { address, drain: drain.clone(), folder, _end: drain.drop_guard() }
 }
 
 impl Running {
