@@ -40,7 +40,7 @@ pub use body::{Json, Path, Query};
 pub use config::{Config, Mistakes};
 pub use cx::{Calls, Cx};
 pub use fault::Fault;
-pub use operator::OperatorToken;
+pub use operator::{InvalidToken, OperatorToken};
 pub use paging::Paging;
 pub use reaction::{Done, Reaction};
 pub use reply::{Answer, Reply};

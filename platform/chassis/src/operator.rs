@@ -12,28 +12,38 @@ pub struct OperatorToken(String);
 
 /// Why a file holds no token, and what would be right.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unusable {
+pub enum InvalidToken {
+    /// It is not there, or not for this process.
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] std::io::Error),
+    /// It is for more than its owner.
     #[error("others may read it (its mode is {mode:03o}): chmod 600, and put another token in it")]
-    Open { mode: u32 },
+    Open {
+        /// Who may do what with it, as chmod writes it.
+        mode: u32,
+    },
+    /// It is empty, too short, or has more than a token.
     #[error("it must hold one token of {SHORTEST} or more letters, digits or signs, and no more")]
     NoToken,
 }
 
 impl OperatorToken {
-    pub(crate) fn read(file: &Path) -> Result<Self, Unusable> {
+    /// Reads the token from a file that only its owner may read.
+    ///
+    /// # Errors
+    /// When it cannot be read, when others may read it too, or when it holds no token.
+    pub fn read(file: &Path) -> Result<Self, InvalidToken> {
         let file = fs::File::open(file)?;
         // Of the file that is open: what lies at its path may be another by now.
         let mode = file.metadata()?.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(Unusable::Open { mode });
+            return Err(InvalidToken::Open { mode });
         }
         let mut text = String::new();
         file.take(LONGEST).read_to_string(&mut text)?;
         let token = text.trim_ascii_end();
         if token.len() < SHORTEST || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Unusable::NoToken);
+            return Err(InvalidToken::NoToken);
         }
         Ok(Self(token.to_owned()))
     }
@@ -68,7 +78,7 @@ mod tests {
         let file = std::env::temp_dir().join(name);
         fs::write(&file, text).expect("written");
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("ours");
-        let token = OperatorToken::read(&file).map_err(|unusable| unusable.to_string());
+        let token = OperatorToken::read(&file).map_err(|invalid| invalid.to_string());
         fs::remove_file(&file).expect("there");
         token
     }
