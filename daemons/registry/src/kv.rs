@@ -14,7 +14,7 @@ mod select;
 use backline_store::{Error, Migration, Store, Tx, params};
 use tokio::sync::watch;
 
-pub(crate) use change::{Mistake, Op, Refused, Verb};
+pub(crate) use change::{Op, Refused, Verb};
 
 /// The longest value, in bytes; Consul's default limit.
 pub(crate) const MAX_VALUE: usize = 512 * 1024;
