@@ -79,17 +79,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-async fn start() -> std::io::Result<SocketAddr> {
+async fn start() -> Result<SocketAddr, Box<dyn std::error::Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let registry = Registry::new(Config {
+    let name = format!("backline-registry-measure-{}.db", std::process::id());
+    let registry = Registry::open(Config {
         node: "registry-1".into(),
         datacenter: "local".into(),
         environment: "measure".into(),
         address,
         first_index: 1,
+        store: format!("sqlite:{}", std::env::temp_dir().join(name).display()),
+        operator: None,
         drain: CancellationToken::new(),
-    });
+    })
+    .await?;
     let router = registry.router();
     tokio::spawn(registry.run_checks());
     tokio::spawn(async move { axum::serve(listener, router).await });

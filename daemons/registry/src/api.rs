@@ -4,8 +4,11 @@ mod agent;
 mod answer;
 mod catalog;
 mod health;
+mod kv;
 mod params;
+mod txn;
 
+pub(crate) use answer::Fault;
 pub(crate) use params::Wait;
 
 use std::sync::Arc;
@@ -16,9 +19,13 @@ use axum::{
     http::{Method, Uri},
     routing::{get, put},
 };
+use backline_chassis::OperatorToken;
 use tokio_util::sync::CancellationToken;
 
-use crate::catalog::Catalog;
+use crate::{
+    catalog::Catalog,
+    kv::{Keys, MAX_VALUE},
+};
 
 /// The largest registration, in bytes.
 const MAX_BODY: usize = 128 * 1024;
@@ -27,6 +34,9 @@ const MAX_BODY: usize = 128 * 1024;
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub catalog: Arc<Catalog>,
+    pub keys: Keys,
+    /// Who has it may write keys; without it nobody may.
+    pub operator: Option<OperatorToken>,
     pub drain: CancellationToken,
     pub address: String,
 }
@@ -56,8 +66,18 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/v1/status/leader", get(leader))
         .route("/v1/status/peers", get(peers))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .merge(key_routes())
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
+}
+
+fn key_routes() -> Router<Shared> {
+    let methods = || get(kv::read).put(kv::write).delete(kv::delete);
+    Router::new()
+        .route("/v1/kv/", methods())
+        .route("/v1/kv/{*key}", methods())
+        .route("/v1/txn", put(txn::run))
+        .layer(DefaultBodyLimit::max(MAX_VALUE))
 }
 
 async fn leader(State(shared): State<Shared>) -> Json<String> {
@@ -68,13 +88,13 @@ async fn peers(State(shared): State<Shared>) -> Json<[String; 1]> {
     Json([shared.address])
 }
 
-async fn unknown(uri: Uri) -> answer::Fault {
-    answer::Fault::not_found(format!(
+async fn unknown(uri: Uri) -> Fault {
+    Fault::not_found(format!(
         "Invalid URL path: '{}' is not part of Consul's API as this registry has it",
         uri.path()
     ))
 }
 
-async fn not_allowed(method: Method) -> answer::Fault {
-    answer::Fault::not_allowed(format!("method {method} not allowed"))
+async fn not_allowed(method: Method) -> Fault {
+    Fault::not_allowed(format!("method {method} not allowed"))
 }

@@ -3,17 +3,20 @@
 //! It speaks Consul's HTTP API (docs/wire/registry.md says which part), so that clients of Consul
 //! work against it unchanged, and a Consul cluster can take its place by a setting. It runs the
 //! health checks that services ask for, and answers blocking queries, so that a client hears of a
-//! change within moments and asks for nothing meanwhile.
+//! change within moments and asks for nothing meanwhile. What operators want of the estate it keeps
+//! as keys on disk; only who has the operator's token may write them.
 //!
-//! What it refuses to do: run scripts, follow redirects or check metadata addresses; keep state on
-//! disk or agree with other registries (services register again when it has started anew; where
-//! that is not enough, use Consul); hold business data.
+//! What it refuses to do: run scripts, follow redirects or check metadata addresses; keep instances
+//! on disk (they register again when it has started anew) or agree with other registries (where
+//! that is not enough, use Consul); lock keys for sessions; hold business data.
 
 mod api;
 mod blocking;
 mod catalog;
 mod check;
 mod duration;
+mod kv;
+mod operator;
 mod page;
 mod probe;
 mod registration;
@@ -59,14 +62,17 @@ pub fn run(args: Args) -> ExitCode {
 
 async fn start(daemon: Daemon) -> Result<Router, Box<dyn Error + Send + Sync>> {
     registry::allow_many_connections();
-    let registry = Registry::new(Config {
+    let registry = Registry::open(Config {
         node: daemon.config.instance.clone(),
         datacenter: daemon.config.zone.clone(),
         environment: daemon.config.environment.clone(),
         address: daemon.address,
         first_index: registry::index_of_this_start(),
+        store: daemon.config.store.clone(),
+        operator: daemon.config.operator.clone(),
         drain: daemon.drain.clone(),
-    });
+    })
+    .await?;
     tokio::spawn(registry.clone().run_checks());
     Ok(registry.router())
 }

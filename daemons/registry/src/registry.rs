@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use axum::Router;
+use backline_chassis::OperatorToken;
 use jiff::Timestamp;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{self, Shared},
     catalog::{Catalog, Node},
+    kv::Keys,
     page,
     registration::{Definition, Registration},
     scheduler,
@@ -29,6 +31,10 @@ pub struct Config {
     /// Where the index starts, at least 1. Another number at each start keeps a client from taking
     /// the state after a restart for the one that it knows.
     pub first_index: u64,
+    /// Where keys are kept: `sqlite:<path>`.
+    pub store: String,
+    /// Who has it may write keys; without it nobody may.
+    pub operator: Option<OperatorToken>,
     /// Cancelled at the end: blocking queries are answered, checks stop.
     pub drain: CancellationToken,
 }
@@ -40,21 +46,26 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// A registry that knows only itself.
-    #[must_use]
-    pub fn new(config: Config) -> Self {
+    /// A registry that knows only itself, and the keys that it was told.
+    ///
+    /// # Errors
+    /// When the keys' store cannot be opened.
+    pub async fn open(config: Config) -> Result<Self, backline_store::Error> {
+        let keys = Keys::open(&config.store, config.first_index).await?;
         let ip = match config.address.ip() {
             ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
             ip => ip.to_string(),
         };
         let own = own_entry(&config, &ip);
-        let node = Node { name: config.node, datacenter: config.datacenter, address: ip };
+        let (name, datacenter) = (config.node.clone(), config.datacenter.clone());
+        let node = Node { name, datacenter, address: ip };
         let catalog = Catalog::new(node, config.first_index);
         if let Err(refused) = catalog.register(own, true) {
             tracing::warn!(%refused, "the registry does not show itself");
         }
         let address = config.address.to_string();
-        Self { shared: Shared { catalog: Arc::new(catalog), drain: config.drain, address } }
+        let Config { operator, drain, .. } = config;
+        Ok(Self { shared: Shared { catalog: Arc::new(catalog), keys, operator, drain, address } })
     }
 
     /// Its routes: Consul's API and the page.

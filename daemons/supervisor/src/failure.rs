@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{lock, ports, programs, start, system};
+use crate::{lock, ports, programs, start, system, token};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -19,6 +19,8 @@ pub enum Failure {
     Os { doing: &'static str, source: io::Error },
     #[error("{0}")]
     Held(#[from] lock::Held),
+    #[error("{0}")]
+    Token(#[from] token::Exposed),
     #[error("{0}")]
     Ports(#[from] ports::Taken),
     #[error("{0}")]

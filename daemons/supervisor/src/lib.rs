@@ -37,6 +37,7 @@ mod supervise;
 mod system;
 mod table;
 mod terminal;
+mod token;
 mod up;
 
 use std::process::ExitCode;

@@ -78,6 +78,11 @@ impl Var {
         self.root.join("store").join(format!("{service}.db"))
     }
 
+    /// What lets an operator change the estate.
+    pub fn operator_token(&self) -> PathBuf {
+        self.root.join("operator.token")
+    }
+
     /// Makes the folders. Only the owner may look inside: stores and state are nobody else's.
     pub fn create(&self) -> Result<(), Failure> {
         use std::os::unix::fs::DirBuilderExt as _;

@@ -121,6 +121,11 @@ impl Planner<'_> {
         let mut launch = self.launch(format!("{name}-1"), name, Kind::Daemon, self.programs.own());
         launch.args = vec![name.to_owned()];
         let mut set = |name: &str, value: String| launch.env.insert(name.to_owned(), value);
+        // One asks for the token, the other sends it; nobody else knows where it is.
+        if ["registry", "console"].contains(&name) {
+            let file = self.var.operator_token();
+            set("BACKLINE_OPERATOR_TOKEN_FILE", file.display().to_string());
+        }
         match name {
             "registry" => drop(set("BACKLINE_LISTEN", self.addresses.registry.to_string())),
             "gateway" => drop(set("BACKLINE_LISTEN", self.addresses.gateway.to_string())),

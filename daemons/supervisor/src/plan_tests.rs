@@ -99,3 +99,12 @@ fn daemons_keep_the_addresses_that_people_know() {
     assert_eq!(console["CONSOLE_GATEWAY"], "http://127.0.0.1:8080");
     assert_eq!(launch("monitor-1").env["MONITOR_PROCESSES"], "/estate/processes");
 }
+
+#[test]
+fn only_who_asks_for_the_operators_token_or_sends_it_is_told_where_it_is() {
+    let knows = |launch: &Launch| launch.env.contains_key("BACKLINE_OPERATOR_TOKEN_FILE");
+    let ids: Vec<_> = plan().into_iter().filter(knows).map(|launch| launch.id).collect();
+    assert_eq!(ids, ["registry-1", "console-1"]);
+    let file = &launch("registry-1").env["BACKLINE_OPERATOR_TOKEN_FILE"];
+    assert_eq!(file, "/estate/var/operator.token");
+}

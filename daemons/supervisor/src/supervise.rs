@@ -36,6 +36,7 @@ use crate::{
     system::System,
     table,
     terminal::{Progress, human, say},
+    token,
 };
 
 /// An estate that is about to run.
@@ -62,6 +63,7 @@ impl Estate {
     async fn supervise(self) -> Result<(), Failure> {
         self.var.create()?;
         let _lock = Lock::take(&self.var)?;
+        token::see_to_it(&self.var.operator_token())?;
         let mut signals = Signals::new().map_err(Failure::os("listen for signals"))?;
         if let Some(left) = State::read(&self.var)? {
             let ended = left.end_leftovers();

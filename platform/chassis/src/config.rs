@@ -5,13 +5,13 @@ use std::{
     ffi::OsString,
     fmt,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
 };
 
 use backline_client::Discovery;
 
-use crate::service::Setting;
+use crate::{operator::OperatorToken, service::Setting};
 
 /// What the environment says to a service.
 #[derive(Clone, Debug)]
@@ -41,6 +41,10 @@ pub struct Config {
     pub store: String,
     /// `BACKLINE_ADDRESS_FILE`: a file that gets the address listened on; none by default.
     pub address_file: Option<PathBuf>,
+    /// `BACKLINE_OPERATOR_TOKEN_FILE`: the file with the operator's token, which nobody but its
+    /// owner may read; none by default. Only the registry, which asks for the token, and the
+    /// console, which sends it, are given one.
+    pub operator: Option<OperatorToken>,
     /// Settings of the service's own, by name.
     pub own: BTreeMap<String, String>,
 }
@@ -106,6 +110,7 @@ impl Config {
             env.mistakes.push(format!("BACKLINE_DISCOVERY is '{discovery}': {error}"));
         }
         let address_file = env.take("BACKLINE_ADDRESS_FILE", "");
+        let operator = env.operator_token();
         let config = Self {
             instance,
             zone: env.take("BACKLINE_ZONE", "local"),
@@ -117,6 +122,7 @@ impl Config {
             discovery,
             store,
             address_file: (!address_file.is_empty()).then(|| address_file.into()),
+            operator,
             own,
         };
         if env.mistakes.is_empty() { Ok(config) } else { Err(Mistakes(env.mistakes)) }
@@ -158,6 +164,16 @@ impl Environment {
             self.mistakes.push(format!("{name} is '{value}': this version knows {right}"));
         }
         value
+    }
+
+    fn operator_token(&mut self) -> Option<OperatorToken> {
+        let name = "BACKLINE_OPERATOR_TOKEN_FILE";
+        let file = self.take(name, "");
+        if file.is_empty() {
+            return None;
+        }
+        let read = OperatorToken::read(Path::new(&file));
+        read.map_err(|why| self.mistakes.push(format!("{name} is '{file}': {why}"))).ok()
     }
 
     fn same_service(&mut self, service: &str) {

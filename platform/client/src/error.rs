@@ -22,6 +22,8 @@ struct Inner {
     what: String,
     code: Option<String>,
     source: Option<Source>,
+    /// The index of the answer that was this error, where a registry gave one.
+    index: Option<u64>,
 }
 
 /// The kinds of failure, in the order of a call.
@@ -98,7 +100,14 @@ impl fmt::Display for Call {
 
 impl Call {
     pub fn error(&self, kind: Kind, what: impl Into<String>) -> Error {
-        let inner = Inner { call: self.clone(), kind, what: what.into(), code: None, source: None };
+        let inner = Inner {
+            call: self.clone(),
+            kind,
+            what: what.into(),
+            code: None,
+            source: None,
+            index: None,
+        };
         Error(Box::new(inner))
     }
 
@@ -116,6 +125,17 @@ impl Error {
     pub(crate) fn with_code(mut self, code: Option<String>) -> Self {
         self.0.code = code;
         self
+    }
+
+    pub(crate) fn with_index(mut self, index: Option<u64>) -> Self {
+        self.0.index = index;
+        self
+    }
+
+    /// Of which state of the registry the answer is (`X-Consul-Index`): that there is nothing is an
+    /// error as HTTP has it, and an answer that can be followed.
+    pub(crate) fn index(&self) -> Option<u64> {
+        self.0.index
     }
 
     /// What kind of failure it is.

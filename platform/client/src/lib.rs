@@ -40,7 +40,7 @@ mod tests;
 
 pub use cause::Cause;
 pub use client::Client;
-pub use discovery::{Discovery, Instance, InvalidUrl, Registration};
+pub use discovery::{Discovery, Instance, InvalidUrl, Key, KeyOp, Registration};
 pub use error::{Error, Kind, Stage};
 pub use request::RequestBuilder;
 pub use response::Response;

@@ -49,6 +49,11 @@ impl Response {
         })
     }
 
+    /// Of which state of the registry it is, where it says so.
+    pub(crate) fn index(&self) -> Option<u64> {
+        self.header("x-consul-index")?.parse().ok()
+    }
+
     /// An answer of 400 and above is an error that tells what the answer says.
     pub(crate) fn into_result(self) -> Result<Self, Error> {
         if self.status < 400 {
@@ -59,7 +64,8 @@ impl Response {
             Some(text) => format!("answered {}: {text}", self.status),
             None => format!("answered {}", self.status),
         };
-        Err(self.call.error(Kind::Status(self.status), what).with_code(told.code))
+        let error = self.call.error(Kind::Status(self.status), what);
+        Err(error.with_code(told.code).with_index(self.index()))
     }
 }
 

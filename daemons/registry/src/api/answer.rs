@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::params::Params;
 use crate::{
     catalog::{Answer, HeartbeatError, Refused},
+    kv,
     registration::Invalid,
 };
 
@@ -25,6 +26,10 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
+    pub fn of(status: StatusCode, text: impl Into<String>) -> Self {
+        Self { status, text: text.into() }
+    }
+
     pub fn bad_request(text: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, text: text.into() }
     }
@@ -65,6 +70,27 @@ impl From<Refused> for Fault {
     }
 }
 
+impl From<kv::Refused> for Fault {
+    fn from(refused: kv::Refused) -> Self {
+        match refused {
+            kv::Refused::Store(error) => error.into(),
+            kv::Refused::Full => Self::of(StatusCode::INSUFFICIENT_STORAGE, refused.to_string()),
+            kv::Refused::Mistakes(_) => Self::of(StatusCode::CONFLICT, refused.to_string()),
+        }
+    }
+}
+
+impl From<backline_store::Error> for Fault {
+    fn from(error: backline_store::Error) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "the keys' store failed");
+        let status = match error.is_transient() {
+            true => StatusCode::SERVICE_UNAVAILABLE,
+            false => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::of(status, format!("The keys' store does not answer: {error}"))
+    }
+}
+
 impl From<HeartbeatError> for Fault {
     fn from(error: HeartbeatError) -> Self {
         match error {
@@ -90,11 +116,16 @@ pub(crate) fn json(body: Bytes, params: &Params) -> Response {
 /// JSON with the index of what it shows.
 pub(crate) fn indexed(answer: Answer, params: &Params) -> Response {
     let mut response = json(answer.body, params);
+    add_index(&mut response, answer.index);
+    response
+}
+
+/// Says of which state an answer is.
+pub(crate) fn add_index(response: &mut Response, index: u64) {
     let headers = response.headers_mut();
-    headers.insert(INDEX, HeaderValue::from(answer.index));
+    headers.insert(INDEX, HeaderValue::from(index));
     headers.insert(KNOWN_LEADER, HeaderValue::from_static("true"));
     headers.insert(LAST_CONTACT, HeaderValue::from_static("0"));
-    response
 }
 
 fn indented(body: &Bytes) -> Bytes {

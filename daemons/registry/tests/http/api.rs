@@ -233,7 +233,7 @@ async fn mistakes_are_answered_with_the_reason() {
         ("/v1/health/service/x?filter=a==b", 400, "\"filter\" is not supported"),
         ("/v1/health/service/x?dc=elsewhere", 500, "No path to datacenter"),
         ("/v1/health/state/fine", 400, "passing, warning or critical, or any"),
-        ("/v1/kv/x", 404, "Invalid URL path"),
+        ("/v1/session/list", 404, "Invalid URL path"),
         ("/v1/agent/service/deregister/x", 405, "method GET not allowed"),
     ] {
         let answer = registry.get(path).await;

@@ -3,4 +3,5 @@
 mod api;
 mod blocking;
 mod checks;
+mod keys;
 mod support;

@@ -10,8 +10,8 @@ use std::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Instance, Registration};
-use crate::{Client, Error, Kind, Response, pool::Limits};
+use super::{Instance, KeyOp, Registration, keys};
+use crate::{Client, Error, Kind, pool::Limits};
 
 /// For everything but blocking queries.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -47,7 +47,7 @@ impl Registry {
 
     /// A blocking query: what lies at `path` (which ends in `?` or `&`) once its index is beyond
     /// `index`, or after `wait`. Nothing where the registry gave no usable answer.
-    pub async fn poll<T>(
+    pub async fn poll<T: Default>(
         &self,
         path: &str,
         index: u64,
@@ -56,12 +56,19 @@ impl Registry {
     ) -> Option<(u64, T)> {
         let path = format!("{path}index={index}&wait={}", duration(wait));
         let answer = self.polls.get(&path).timeout(wait + ANSWER_WITHIN).send().await;
+        if let Err(error) = &answer
+            && error.status() == Some(404)
+            && let Some(index) = error.index()
+        {
+            // Nothing is there, and may come: keys are listed so.
+            return self.noted(Ok((index, T::default()))).ok();
+        }
         let read = answer.and_then(|answer| {
             let listed = decode(answer.body()).map_err(|error| {
                 let what = "the answer is not what Consul's API says";
                 answer.call.error(Kind::Malformed, what).with_source(error)
             })?;
-            Ok((index_of(&answer), listed))
+            Ok((answer.index().unwrap_or(0), listed))
         });
         self.noted(read).ok()
     }
@@ -91,6 +98,11 @@ impl Registry {
     pub async fn deregister(&self, id: &str) -> Result<(), Error> {
         let path = format!("/v1/agent/service/deregister/{}", segment(id));
         self.calls.put(&path).timeout(TIMEOUT).send().await.map(drop)
+    }
+
+    pub async fn write_keys(&self, token: &str, ops: &[KeyOp]) -> Result<(), Error> {
+        let request = self.calls.put(keys::TRANSACTION).header("x-consul-token", token);
+        request.json(&keys::body(ops)).timeout(keys::WRITE_WITHIN).send().await.map(drop)
     }
 
     /// Logs once when the registry goes away and once when it is back. An answer that is at fault
@@ -124,10 +136,6 @@ fn duration(wait: Duration) -> String {
         0 => format!("{}s", wait.as_secs()),
         _ => format!("{}ms", wait.as_millis()),
     }
-}
-
-fn index_of(answer: &Response) -> u64 {
-    answer.header("x-consul-index").and_then(|index| index.parse().ok()).unwrap_or(0)
 }
 
 fn register_body(registration: &Registration) -> serde_json::Value {

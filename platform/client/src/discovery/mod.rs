@@ -1,6 +1,7 @@
 //! Finding the instances of services, and being found.
 
 mod consul;
+mod keys;
 mod registration;
 mod source;
 mod view;
@@ -17,12 +18,14 @@ use std::{
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+pub use keys::{Key, KeyOp};
 pub use registration::Registration;
 pub use source::InvalidUrl;
 pub(crate) use watcher::Watched;
 
-use crate::{Client, pool::Limits, refusals::Refusals, sync::lock};
+use crate::{Client, Error, pool::Limits, refusals::Refusals, sync::lock};
 use consul::Registry;
+use keys::Keys;
 use source::Source;
 use watcher::Watcher;
 
@@ -85,6 +88,7 @@ struct Inner {
     refusals: Arc<Refusals>,
     services: Mutex<HashMap<String, Watched<Vec<Instance>>>>,
     catalog: Mutex<Option<Watched<Catalog>>>,
+    keys: Mutex<HashMap<String, Watched<Keys>>>,
 }
 
 /// Services with their tags.
@@ -114,6 +118,7 @@ impl Discovery {
             refusals: Arc::default(),
             services: Mutex::default(),
             catalog: Mutex::default(),
+            keys: Mutex::default(),
         })))
     }
 
@@ -152,6 +157,47 @@ impl Discovery {
             }
         });
         watched.receiver()
+    }
+
+    /// The keys that begin with `prefix` (all for an empty one), by their full names, as they come
+    /// and go. Empty before the registry's first answer, which counts as a change even where it is
+    /// empty, and always with `static:`.
+    ///
+    /// What is known stays known while the registry is away. What it lists is all there is: keys
+    /// outlive its restarts, so one that is gone from its answer is gone at once. Up to 12 MiB of
+    /// values under a prefix are taken.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn watch_keys(&self, prefix: &str) -> watch::Receiver<Arc<BTreeMap<String, Key>>> {
+        let mut keys = lock(&self.0.keys);
+        if let Some(watched) = keys.get(prefix) {
+            return watched.receiver();
+        }
+        let watched = match &self.0.source {
+            Source::Static(fixed) => fixed.keys(),
+            Source::Consul(registry) => {
+                Watcher::of_keys(registry.clone(), self.0.timings, prefix).start()
+            }
+        };
+        keys.insert(prefix.to_owned(), watched.clone());
+        watched.receiver()
+    }
+
+    /// Writes keys with the operator's token: all or none, at most 64, within 5 s. Returns when
+    /// they are kept for good. The same again changes nothing, so after an error it may be repeated.
+    ///
+    /// # Errors
+    /// 403 where the registry does not take the token, 507 where it has no room; what else a call
+    /// can fail of. With `static:` there is no registry to write to ([`Kind::Unknown`]).
+    ///
+    /// [`Kind::Unknown`]: crate::Kind::Unknown
+    pub async fn write_keys(&self, token: &str, ops: Vec<KeyOp>) -> Result<(), Error> {
+        match &self.0.source {
+            Source::Static(_) => Err(keys::nowhere_to_write()),
+            Source::Consul(registry) => registry.write_keys(token, &ops).await,
+        }
     }
 
     /// Registers a process and keeps it registered until the drain; then takes it out, within a

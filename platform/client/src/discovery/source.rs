@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 
 use tokio::sync::watch;
 
-use super::{Catalog, Instance, Registry, Watched};
+use super::{Catalog, Instance, Keys, Registry, Watched};
 
 /// An address that discovery cannot work with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +61,7 @@ pub(super) struct Fixed {
     services: BTreeMap<String, watch::Sender<Arc<Vec<Instance>>>>,
     none: watch::Sender<Arc<Vec<Instance>>>,
     catalog: watch::Sender<Arc<Catalog>>,
+    keys: watch::Sender<Arc<Keys>>,
 }
 
 impl Fixed {
@@ -92,6 +93,7 @@ impl Fixed {
                 .collect(),
             none: watch::Sender::default(),
             catalog: watch::Sender::new(Arc::new(catalog)),
+            keys: watch::Sender::default(),
         })
     }
 
@@ -101,6 +103,10 @@ impl Fixed {
 
     pub fn catalog(&self) -> Watched<Catalog> {
         Watched::fixed(&self.catalog)
+    }
+
+    pub fn keys(&self) -> Watched<Keys> {
+        Watched::fixed(&self.keys)
     }
 }
 
@@ -140,6 +146,7 @@ mod tests {
         assert_eq!(discovery.watch("b").borrow()[0].address.to_string(), "127.0.0.1:2");
         assert!(discovery.watch("c").borrow().is_empty());
         assert_eq!(discovery.watch_services().borrow().len(), 2);
+        assert!(discovery.watch_keys("").borrow().is_empty());
         assert!(Discovery::from_url("static:", "test").is_ok());
     }
 }

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 /// What the registry lists by key, and what it listed before it was away.
 #[derive(Debug)]
 pub(super) struct View<V> {
-    grace: Duration,
+    /// None where the registry forgets nothing: then its answer is all there is.
+    grace: Option<Duration>,
     /// Of the last answer; 0 before the first, and after an index that went backwards.
     index: u64,
     lost: bool,
@@ -18,7 +19,7 @@ pub(super) struct View<V> {
 }
 
 impl<V: Clone> View<V> {
-    pub fn new(grace: Duration) -> Self {
+    pub fn new(grace: Option<Duration>) -> Self {
         Self {
             grace,
             index: 0,
@@ -50,9 +51,9 @@ impl<V: Clone> View<V> {
     pub fn take(&mut self, index: u64, listed: BTreeMap<String, V>, now: Instant) -> bool {
         let backwards = index < self.index;
         let news = !backwards && index != self.index;
-        if backwards || self.lost {
+        if let Some(grace) = self.grace.filter(|_| backwards || self.lost) {
             self.kept.append(&mut self.listed);
-            self.keep_until = Some(now + self.grace);
+            self.keep_until = Some(now + grace);
         }
         self.index = if backwards { 0 } else { index };
         self.lost = false;
@@ -95,7 +96,7 @@ mod tests {
 
     #[test]
     fn what_is_no_longer_listed_is_gone_at_once() {
-        let mut view = View::new(GRACE);
+        let mut view = View::new(Some(GRACE));
         assert!(view.take(5, list(&["a", "b"]), Instant::now()));
         assert!(view.take(6, list(&["b"]), Instant::now()));
         assert_eq!((known(&view).as_str(), view.ask_after(), view.keep_until()), ("b", 6, None));
@@ -104,7 +105,7 @@ mod tests {
 
     #[test]
     fn an_index_that_goes_backwards_is_forgotten_and_nobody_with_it() {
-        let mut view = View::new(GRACE);
+        let mut view = View::new(Some(GRACE));
         let now = Instant::now();
         view.take(50, list(&["a", "b"]), now);
         assert!(!view.take(2, list(&["b"]), now));
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn without_any_index_what_is_no_longer_listed_is_gone_at_once() {
-        let mut view = View::new(GRACE);
+        let mut view = View::new(Some(GRACE));
         let now = Instant::now();
         assert!(!view.take(0, list(&["a", "b"]), now));
         assert!(!view.take(0, list(&["b"]), now));
@@ -130,7 +131,7 @@ mod tests {
 
     #[test]
     fn after_a_lost_contact_the_first_question_does_not_block_and_the_unlisted_are_kept() {
-        let mut view = View::new(GRACE);
+        let mut view = View::new(Some(GRACE));
         let now = Instant::now();
         view.take(5, list(&["a"]), now);
         view.lose();
@@ -146,5 +147,18 @@ mod tests {
         // Back: nothing is left to wait for.
         view.take(10, list(&["a"]), now + GRACE * 2);
         assert_eq!((known(&view).as_str(), view.keep_until()), ("a", None));
+    }
+    #[test]
+    fn without_a_grace_an_answer_is_all_there_is() {
+        let mut view = View::new(None);
+        let now = Instant::now();
+        view.take(5, list(&["a", "b"]), now);
+        view.lose();
+        assert_eq!(known(&view), "ab");
+        // Restarted, or restored.
+        for index in [9, 2] {
+            view.take(index, list(&["b"]), now);
+            assert_eq!((known(&view).as_str(), view.keep_until()), ("b", None));
+        }
     }
 }

@@ -8,8 +8,9 @@ use tokio::{
 };
 
 use super::{
-    Catalog, Instance, Timings,
+    Catalog, Instance, Key, Keys, Timings,
     consul::{self, Registry},
+    keys,
     view::View,
 };
 use crate::backoff::Backoff;
@@ -52,6 +53,8 @@ pub(super) struct Watcher<V, T> {
     registry: Arc<Registry>,
     timings: Timings,
     path: String,
+    /// See [`View`].
+    grace: Option<Duration>,
     decode: Decode<V>,
     show: fn(BTreeMap<String, V>) -> T,
 }
@@ -60,7 +63,8 @@ impl Watcher<Instance, Vec<Instance>> {
     pub fn of_instances(registry: Arc<Registry>, timings: Timings, service: &str) -> Self {
         let path = format!("/v1/health/service/{}?passing=true&", consul::segment(service));
         let show = |by_id: BTreeMap<_, _>| by_id.into_values().collect();
-        Self { registry, timings, path, decode: consul::instances, show }
+        let grace = Some(timings.grace);
+        Self { registry, timings, path, grace, decode: consul::instances, show }
     }
 }
 
@@ -71,9 +75,17 @@ impl Watcher<Vec<String>, Catalog> {
             registry,
             timings,
             path,
+            grace: Some(timings.grace),
             decode: consul::services,
             show: |tags_by_name| tags_by_name,
         }
+    }
+}
+
+impl Watcher<Key, Keys> {
+    pub fn of_keys(registry: Arc<Registry>, timings: Timings, prefix: &str) -> Self {
+        let path = keys::path_of(prefix);
+        Self { registry, timings, path, grace: None, decode: keys::listed, show: |by_name| by_name }
     }
 }
 
@@ -100,7 +112,7 @@ where
     async fn follow(&self, latest: &watch::Sender<Arc<T>>, answered: &watch::Sender<bool>) {
         let [first, longest] = self.timings.pauses;
         let mut backoff = Backoff::new(first, longest);
-        let mut view = View::new(self.timings.grace);
+        let mut view = View::new(self.grace);
         loop {
             let asked = Instant::now();
             match self.ask(&mut view, latest).await {

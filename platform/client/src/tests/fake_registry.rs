@@ -33,6 +33,8 @@ struct State {
     index: u64,
     /// By id, as they were registered.
     registered: BTreeMap<String, Value>,
+    /// Values in base64.
+    keys: BTreeMap<String, String>,
 }
 
 pub(super) struct FakeRegistry {
@@ -89,6 +91,26 @@ impl FakeRegistry {
 
     pub fn remove(&self, id: &str) {
         remove(&self.state, id);
+    }
+
+    /// `value` is in base64.
+    pub fn set_key(&self, key: &str, value: &str) {
+        self.state.send_modify(|state| {
+            state.index += 1;
+            state.keys.insert(key.to_owned(), value.to_owned());
+        });
+    }
+
+    pub fn delete_key(&self, key: &str) {
+        self.state.send_modify(|state| {
+            state.index += 1;
+            state.keys.remove(key);
+        });
+    }
+
+    /// The last transaction, and the token that it came with.
+    pub fn written(&self) -> Option<Value> {
+        self.state.borrow().registered.get("txn").cloned()
     }
 
     pub fn jump_to(&self, index: u64) {
@@ -162,6 +184,13 @@ async fn handle(
         put(state, body["ID"].clone().as_str().unwrap(), body);
         return answer(200, "");
     }
+    if path == "/v1/txn" {
+        let body = body.collect().await.unwrap().to_bytes();
+        let steps: Value = serde_json::from_slice(&body).unwrap();
+        let token = head.headers["x-consul-token"].to_str().unwrap();
+        put(state, "txn", json!({ "token": token, "steps": steps }));
+        return answer(if token == "right" { 200 } else { 403 }, "Permission denied");
+    }
     if let Some(id) = path.strip_prefix("/v1/agent/service/") {
         return match state.borrow().registered.get(id) {
             Some(body) => answer(200, service_of(body).to_string().as_str()),
@@ -170,6 +199,9 @@ async fn handle(
     }
     let query = head.uri.query().unwrap_or_default();
     let now = blocked(state, query).await;
+    if let Some(prefix) = path.strip_prefix("/v1/kv/") {
+        return keys_under(prefix, &now);
+    }
     let listed = match path.strip_prefix("/v1/health/service/") {
         Some(name) => now
             .registered
@@ -182,9 +214,23 @@ async fn handle(
             all
         }),
     };
-    let mut response = answer(200, listed.to_string().as_str());
+    with_index(answer(200, listed.to_string().as_str()), now.index)
+}
+
+fn keys_under(prefix: &str, now: &State) -> Response<Answer> {
+    let entry = |(key, value)| json!({"Key": key, "Value": value, "ModifyIndex": now.index});
+    let listed: Vec<_> =
+        now.keys.iter().filter(|(key, _)| key.starts_with(prefix)).map(entry).collect();
+    let found = match listed.is_empty() {
+        true => answer(404, ""),
+        false => answer(200, Value::from(listed).to_string().as_str()),
+    };
+    with_index(found, now.index)
+}
+
+fn with_index(mut response: Response<Answer>, index: u64) -> Response<Answer> {
     let headers: &mut HeaderMap = response.headers_mut();
-    headers.insert("x-consul-index", now.index.into());
+    headers.insert("x-consul-index", index.into());
     response
 }
 

@@ -4,6 +4,7 @@ mod calls;
 mod connections;
 mod discovery;
 mod fake_registry;
+mod keys;
 mod measured;
 mod registration;
 mod server;
