@@ -19,6 +19,7 @@ use std::{error::Error, path::PathBuf, process::ExitCode, sync::Arc};
 
 use axum::Router;
 use backline_chassis::daemon::{self, Daemon, Options};
+use backline_client::Purpose;
 use backline_events::{Consumer, FeedReader};
 use backline_store::Store;
 
@@ -63,7 +64,7 @@ async fn build(
         Store::open(&daemon.config.store, &[backline_events::MIGRATION, store::MIGRATION]).await?;
     store::follow_declarations(&store, &declarations).await?;
     for producer in declarations.producers() {
-        let reader = FeedReader::new(daemon.discovery.client(&producer));
+        let reader = FeedReader::new(daemon.discovery.client_for(&producer, Purpose::Feed));
         let observer = Observer::new(&producer, store.clone(), declarations.clone());
         let consumer = Consumer::new(&producer, reader, store.clone(), Arc::new(observer));
         let drain = daemon.drain.clone();

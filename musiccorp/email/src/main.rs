@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         .owner("customer contact team")
         .store(&store::MIGRATIONS)
         .resources(api::routes())
-        .calls("customers")
+        .calls("customers", "mails wait until the customer can be asked, and are sent then")
         .on("customers", "customer.created", reactions::welcome)
         .emits::<events::WelcomeMailSent>()
         .setting("EMAIL_SMTP", outgoing::check_server)

@@ -69,7 +69,7 @@ impl App {
     pub fn client<'a>(&'a self, dependency: &str, cause: &'a Cause) -> Calls<'a> {
         let client = self.0.clients.get(dependency).unwrap_or_else(|| {
             panic!(
-                "'{}' calls '{dependency}' but its main does not say .calls(\"{dependency}\")",
+                "'{}' calls '{dependency}' but its main does not say .calls(\"{dependency}\", ..)",
                 self.0.service
             )
         });

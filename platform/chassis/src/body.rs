@@ -10,7 +10,7 @@ use axum::{
 use backline_hypermedia::Problem;
 use serde::de::DeserializeOwned;
 
-use crate::{Fault, idempotency::too_large};
+use crate::{Fault, admission::too_large};
 
 /// A JSON body.
 pub struct Json<T>(pub T);

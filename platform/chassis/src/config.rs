@@ -9,7 +9,8 @@ use std::{
     str::FromStr,
 };
 
-use backline_client::Discovery;
+use backline_client::{Discovery, Limits};
+use backline_resilience::{AdaptiveConfig, Limit};
 
 use crate::{operator::OperatorToken, service::Setting};
 
@@ -39,6 +40,14 @@ pub struct Config {
     pub discovery: String,
     /// `BACKLINE_STORE`: `sqlite:<path>`. Default `sqlite:var/store/<service>.db`.
     pub store: String,
+    /// `BACKLINE_CALLS_<NAME>`: the limits of its calls to another service, such as
+    /// `timeout=2s connections=32 tries=1`; see [`Limits::from_text`]. The name is in capitals with
+    /// `_` for `-`: `BACKLINE_CALLS_ACCOUNTS_REPORTING`. What is not named has its default.
+    pub calls: BTreeMap<String, Limits>,
+    /// `BACKLINE_LIMIT`: how many requests to its resources a service works on at once; it refuses
+    /// more with 503 before any work is done. A number from 1 to 65,535; `adaptive`, which finds
+    /// the limit by the latency it sees, between 20 and 200; or `adaptive:MIN-MAX`. Default 256.
+    pub limit: Limit,
     /// `BACKLINE_ADDRESS_FILE`: a file that gets the address listened on; none by default.
     pub address_file: Option<PathBuf>,
     /// `BACKLINE_OPERATOR_TOKEN_FILE`: the file with the operator's token, which nobody but its
@@ -109,6 +118,11 @@ impl Config {
         if let Err(error) = Discovery::from_url(&discovery, &instance) {
             env.mistakes.push(format!("BACKLINE_DISCOVERY is '{discovery}': {error}"));
         }
+        let limit = env.take("BACKLINE_LIMIT", "256");
+        let limit = limit_of(&limit).unwrap_or_else(|right| {
+            env.mistakes.push(format!("BACKLINE_LIMIT is '{limit}': give {right}"));
+            Limit::Fixed(1)
+        });
         let address_file = env.take("BACKLINE_ADDRESS_FILE", "");
         let operator = env.operator_token();
         let config = Self {
@@ -121,6 +135,8 @@ impl Config {
             public,
             discovery,
             store,
+            calls: env.calls(),
+            limit,
             address_file: (!address_file.is_empty()).then(|| address_file.into()),
             operator,
             own,
@@ -186,6 +202,24 @@ impl Environment {
         }
     }
 
+    /// The limits of calls, by the service that is called.
+    fn calls(&mut self) -> BTreeMap<String, Limits> {
+        const CALLS: &str = "BACKLINE_CALLS_";
+        let named = |name: &String| name.starts_with(CALLS) && name.len() > CALLS.len();
+        let names: Vec<_> = self.vars.keys().filter(|name| named(name)).cloned().collect();
+        let mut calls = BTreeMap::new();
+        for name in names {
+            match Limits::from_text(&self.take(&name, "")) {
+                Ok(limits) => {
+                    let to = name[CALLS.len()..].to_ascii_lowercase().replace('_', "-");
+                    calls.insert(to, limits);
+                }
+                Err(mistake) => self.mistakes.push(format!("{name}: {mistake}")),
+            }
+        }
+        calls
+    }
+
     /// The service's own settings.
     fn declared(&mut self, settings: &[Setting]) -> BTreeMap<String, String> {
         let mut own = BTreeMap::new();
@@ -201,6 +235,23 @@ impl Environment {
         }
         own
     }
+}
+
+fn limit_of(text: &str) -> Result<Limit, String> {
+    let right = || "a number from 1 to 65535, adaptive, or adaptive:MIN-MAX".to_owned();
+    let number = |text: &str| text.parse::<u16>().map(u32::from).map_err(|_| right());
+    let limit = match text.strip_prefix("adaptive") {
+        None => Limit::Fixed(number(text)?),
+        Some("") => Limit::Adaptive(AdaptiveConfig::default()),
+        Some(bounds) => {
+            let bounds = bounds.strip_prefix(':').and_then(|bounds| bounds.split_once('-'));
+            let (min, max) = bounds.ok_or_else(right)?;
+            let (min, max) = (number(min)?, number(max)?);
+            Limit::Adaptive(AdaptiveConfig { initial: min, min, max, ..AdaptiveConfig::default() })
+        }
+    };
+    limit.check().map_err(|error| error.to_string())?;
+    Ok(limit)
 }
 
 fn names(list: &str) -> Vec<String> {
@@ -231,11 +282,33 @@ mod tests {
             ("BACKLINE_LISTEN", "8080"),
             ("BACKLINE_EVENTS", "pigeon"),
             ("BACKLINE_STORE", "oracle:x"),
+            ("BACKLINE_LIMIT", "none"),
+            ("BACKLINE_CALLS_EMAIL", "timeout=soon"),
         ]);
         let text =
-            Config::from_vars("loyalty", 0, &[], wrong).expect_err("five mistakes").to_string();
-        for part in ["'email'", "'8080'", "'pigeon'", "'oracle:x'", "'pigeon:'"] {
+            Config::from_vars("loyalty", 0, &[], wrong).expect_err("seven mistakes").to_string();
+        for part in ["'email'", "'8080'", "'pigeon'", "'oracle:x'", "'pigeon:'", "'none'", "'soon'"]
+        {
             assert!(text.contains(part), "{part} is missing in: {text}");
+        }
+    }
+
+    #[test]
+    fn calls_have_limits_by_the_name_of_the_service() {
+        let vars = vars(&[("BACKLINE_CALLS_ACCOUNTS_REPORTING", "timeout=2s")]);
+        let config = Config::from_vars("loyalty", 0, &[], vars).expect("valid");
+        let limits = Limits::from_text("timeout=2s").expect("valid");
+        assert_eq!(config.calls["accounts-reporting"], limits);
+    }
+
+    #[test]
+    fn a_limit_is_a_number_or_adaptive() {
+        assert!(matches!(limit_of("1"), Ok(Limit::Fixed(1))));
+        assert!(matches!(limit_of("adaptive"), Ok(Limit::Adaptive(_))));
+        let Ok(Limit::Adaptive(found)) = limit_of("adaptive:8-64") else { panic!("bounds") };
+        assert_eq!((found.min, found.initial, found.max), (8, 8, 64));
+        for wrong in ["0", "-1", "65536", "many", "adaptive:", "adaptive:9", "adaptive:64-8"] {
+            assert!(limit_of(wrong).is_err(), "{wrong}");
         }
     }
 

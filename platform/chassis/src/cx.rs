@@ -1,7 +1,7 @@
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use backline_client::{Client, RequestBuilder};
+use backline_client::{Client, Error as ClientError, RequestBuilder, Response, Together};
 use backline_store::{Error, Tx};
 use jiff::Timestamp;
 
@@ -75,6 +75,24 @@ impl Cx {
         self.app.client(dependency, &self.cause)
     }
 
+    /// Several calls at once, of which those count that come in time; no longer than whoever waits
+    /// for this request.
+    #[must_use]
+    pub fn together(&self, within: Duration) -> Together {
+        Together::within(within, &self.cause)
+    }
+
+    /// GET of what an answer links to under `rel`. The reference names the service, which `main` has
+    /// declared with `.calls(..)`.
+    ///
+    /// # Errors
+    /// When there is no such link.
+    pub fn follow(&self, answer: &Response, rel: &str) -> Result<RequestBuilder, ClientError> {
+        let reference = answer.link(rel)?;
+        let service = reference.trim_start_matches('/').split(['/', '?']).next();
+        Ok(self.client(service.unwrap_or_default()).get(&reference))
+    }
+
     /// Whose consequence this request is, or its own where it came from outside.
     #[must_use]
     pub fn cause(&self) -> &Cause {
@@ -107,5 +125,20 @@ impl<'a> Calls<'a> {
     /// POST to a resource by its reference.
     pub fn post(&self, reference: &str) -> RequestBuilder {
         self.client.post(reference).cause(self.cause)
+    }
+
+    /// PUT of a resource by its reference.
+    pub fn put(&self, reference: &str) -> RequestBuilder {
+        self.client.put(reference).cause(self.cause)
+    }
+
+    /// PATCH of a resource by its reference.
+    pub fn patch(&self, reference: &str) -> RequestBuilder {
+        self.client.patch(reference).cause(self.cause)
+    }
+
+    /// DELETE of a resource by its reference.
+    pub fn delete(&self, reference: &str) -> RequestBuilder {
+        self.client.delete(reference).cause(self.cause)
     }
 }

@@ -1,13 +1,13 @@
 //! What the platform's own processes share: settings, logs, listener, guard, health, drain.
 
-use std::{error::Error, net::SocketAddr, process::ExitCode};
+use std::{collections::BTreeMap, error::Error, net::SocketAddr, process::ExitCode};
 
 use axum::Router;
 use backline_client::Discovery;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Config, ops,
+    Config, breakers, ops,
     process::{self, Kind, Process},
 };
 
@@ -43,8 +43,8 @@ pub struct Daemon {
     pub drain: CancellationToken,
 }
 
-/// Runs a daemon until it is asked to end. `build` makes its routes; `/health` and `/metrics` are
-/// added.
+/// Runs a daemon until it is asked to end. `build` makes its routes; `/health`, `/metrics` and
+/// `/breakers` are added.
 pub fn run<F>(options: Options, build: F) -> ExitCode
 where
     F: AsyncFnOnce(Daemon) -> Result<Router, Box<dyn Error + Send + Sync>>,
@@ -69,10 +69,12 @@ where
             store: None,
             drain: process.drain.clone(),
         };
+        let board = breakers::Board::of(&process, None, BTreeMap::new());
         let router = build(daemon)
             .await?
             .merge(ops::health(health))
-            .merge(ops::metrics(process.metrics.clone()));
+            .merge(ops::metrics(process.metrics.clone()))
+            .merge(breakers::routes(board));
         let registration =
             options.register.then(|| process.registration(options.version, "", options.about));
         process.serve(router, registration).await

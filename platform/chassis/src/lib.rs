@@ -9,8 +9,10 @@
 //! handler reach out of the process other than through a guarded client ([`Cx::client`]).
 //! The platform's own processes use its lower half alone: [`daemon`].
 
+mod admission;
 mod app;
 mod body;
+mod breakers;
 mod config;
 mod cx;
 pub mod daemon;
@@ -32,7 +34,7 @@ mod telemetry;
 mod work;
 
 pub use app::App;
-pub use backline_client::Cause;
+pub use backline_client::{Cause, Together};
 pub use backline_events::{Emit, Failure};
 pub use backline_hypermedia::{Action, Field, Problem, Resource};
 pub use backline_store::{Migration, Row, Tx, params};
@@ -40,6 +42,7 @@ pub use body::{Json, Path, Query};
 pub use config::{Config, Mistakes};
 pub use cx::{Calls, Cx};
 pub use fault::Fault;
+pub use idempotency::Keyed;
 pub use operator::{InvalidToken, OperatorToken};
 pub use paging::Paging;
 pub use reaction::{Done, Reaction};

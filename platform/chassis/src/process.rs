@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state};
-use backline_client::{Discovery, Registration};
+use backline_client::{Caller, Discovery, Registration};
 use backline_hypermedia::Problem;
 use http::StatusCode;
 use jiff::Timestamp;
@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Config, Fault,
+    admission::MAX_BODY,
     guard::Guard,
-    idempotency::MAX_BODY,
     request::{Around, around},
     server,
     service::Setting,
@@ -105,7 +105,12 @@ impl Process {
         let drain = server::shutdown_signal()?;
         let metrics = telemetry::start_metrics()?;
         tokio::spawn(telemetry::upkeep(metrics.clone()));
-        let discovery = Discovery::from_url(&config.discovery, &config.instance)?;
+        let caller = Caller {
+            service: name.to_owned(),
+            instance: config.instance.clone(),
+            limits: config.calls.clone(),
+        };
+        let discovery = Discovery::for_caller(&config.discovery, caller)?;
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|source| CannotListen { address: config.listen, source })?;
@@ -152,6 +157,10 @@ impl Process {
         }
     }
 
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     fn is_service(&self) -> bool {
         matches!(self.kind, Kind::Service)
     }
@@ -170,7 +179,6 @@ impl Process {
                 hosts: self.config.hosts.clone(),
             },
             trusts_callers: !matches!(self.kind, Kind::Daemon { trusts_callers: false }),
-            keeps_answers: self.is_service(),
         });
         let router = router
             .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -19,15 +19,13 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 use tracing::Instrument;
 
-use crate::{Fault, Reply, body::unsupported_media_type, guard::Guard, idempotency::Key};
+use crate::{Fault, Reply, guard::Guard};
 
 /// What the layer needs to know of its process.
 pub(crate) struct Around {
     pub guard: Guard,
-    /// Whether the trace and correlation that a request brings are taken over.
+    /// Whether the trace, correlation and time that a request brings are taken over.
     pub trusts_callers: bool,
-    /// Whether there is a store that answers are kept in under their `Idempotency-Key`.
-    pub keeps_answers: bool,
 }
 
 /// The layer around all routes of a process.
@@ -63,7 +61,7 @@ pub(crate) async fn around(
     .await
 }
 
-async fn guarded(around: &Around, mut request: Request, next: Next) -> Response {
+async fn guarded(around: &Around, request: Request, next: Next) -> Response {
     if let Err(problem) = around.guard.check(request.uri(), request.headers()) {
         return Fault::from(problem).into_response();
     }
@@ -73,15 +71,6 @@ async fn guarded(around: &Around, mut request: Request, next: Next) -> Response 
             return Fault::from(problem).into_response();
         }
     }
-    if around.keeps_answers {
-        if let Err(problem) = json_body(&request) {
-            return Fault::from(problem).into_response();
-        }
-        request = match Key::attach(request).await {
-            Ok(request) => request,
-            Err(problem) => return Fault::from(problem).into_response(),
-        };
-    }
     AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|panic| {
         let what = panic
             .downcast_ref::<String>()
@@ -90,16 +79,6 @@ async fn guarded(around: &Around, mut request: Request, next: Next) -> Response 
             .unwrap_or("no message");
         Fault::internal(format!("the handler panicked: {what}")).into_response()
     })
-}
-
-/// What a write brings along must be JSON: the forms of other sites are not.
-fn json_body(request: &Request) -> Result<(), Problem> {
-    let Some(named) = request.headers().get(header::CONTENT_TYPE) else { return Ok(()) };
-    let named = named.to_str().unwrap_or_default();
-    let media_type = named.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let json = media_type == "application/json"
-        || (media_type.starts_with("application/") && media_type.ends_with("+json"));
-    if json || request.method().is_safe() { Ok(()) } else { Err(unsupported_media_type()) }
 }
 
 /// What of a request is needed for its answer.

@@ -40,7 +40,7 @@ pub struct Service {
     pub(crate) migrations: Vec<Migration>,
     pub(crate) resources: OpenApiRouter<App>,
     pub(crate) emits: Vec<EmittedEvent>,
-    pub(crate) calls: Vec<&'static str>,
+    pub(crate) calls: BTreeMap<&'static str, &'static str>,
     pub(crate) reactions: BTreeMap<&'static str, Reactions>,
     pub(crate) settings: Vec<Setting>,
     pub(crate) jobs: Vec<(&'static str, Job)>,
@@ -58,7 +58,7 @@ impl Service {
             migrations: Vec::new(),
             resources: OpenApiRouter::new(),
             emits: Vec::new(),
-            calls: Vec::new(),
+            calls: BTreeMap::new(),
             reactions: BTreeMap::new(),
             settings: Vec::new(),
             jobs: Vec::new(),
@@ -107,10 +107,12 @@ impl Service {
         self
     }
 
-    /// Another service that its handlers and reactions call.
+    /// Another service that its handlers and reactions call, and the answer to "what happens if
+    /// this is down?", for people: the breaker board shows it, and a test of the estate takes the
+    /// dependency down.
     #[must_use]
-    pub fn calls(mut self, dependency: &'static str) -> Self {
-        self.calls.push(dependency);
+    pub fn calls(mut self, dependency: &'static str, if_down: &'static str) -> Self {
+        self.calls.insert(dependency, if_down);
         self
     }
 

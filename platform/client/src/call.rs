@@ -2,15 +2,18 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use backline_resilience::Outcome;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use metrics::{counter, histogram};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
     Client, Error, Kind, Response, Stage,
+    balance::Underway,
+    cause,
     error::Call,
     pool::{Connection, Slot},
     request::Prepared,
@@ -21,6 +24,7 @@ const ERROR_BODY_LIMIT: usize = 64 * 1024;
 
 impl Client {
     pub(crate) async fn call(&self, prepared: Prepared) -> Result<Response, Error> {
+        self.listen_to_operators();
         let mut measured = Measured::start(self);
         let result = self.answer(prepared).await;
         measured.outcome = match &result {
@@ -30,22 +34,88 @@ impl Client {
         result
     }
 
+    /// Tries until there is an answer, or a retry is not safe, not useful or not within the budget.
     async fn answer(&self, mut asked: Prepared) -> Result<Response, Error> {
-        let time = Time { end: Instant::now() + asked.timeout, all: asked.timeout };
-        let addresses = time.within(Stage::Address, &asked.call, self.addresses()).await?;
+        let dependency = self.dependency();
+        let time = Time::of(&asked);
+        dependency.budget.deposit();
+        let mut before = Vec::new();
+        for retry in 1.. {
+            let failed = match self.guarded(&mut asked, time, &before).await {
+                Ok(response) => return Ok(response),
+                Err(failed) => failed,
+            };
+            if retry >= dependency.limits.tries || !is_worth_a_retry(&failed) {
+                return Err(failed);
+            }
+            let pause = dependency.backoff.delay(retry);
+            let pause = failed.retry_after().map_or(pause, |wait| wait.max(pause));
+            if Instant::now() + pause >= time.end || !dependency.budget.try_withdraw() {
+                return Err(failed);
+            }
+            tracing::debug!(error = %failed, ?pause, "tried again");
+            dependency.note_retry();
+            counter!("client_retries_total", "to" => self.name()).increment(1);
+            before.extend(asked.call.instance.take());
+            sleep(pause).await;
+        }
+        unreachable!("the loop ends by its returns")
+    }
+
+    /// One try, if the breaker lets it through, and what the breaker is to make of it.
+    async fn guarded(
+        &self,
+        asked: &mut Prepared,
+        time: Time,
+        before: &[SocketAddr],
+    ) -> Result<Response, Error> {
+        let dependency = self.dependency();
+        let permit = dependency.breaker.try_acquire().map_err(|open| {
+            asked.call.error(Kind::Open, open.to_string()).with_retry_after(open.retry_after)
+        })?;
+        let begun = Instant::now();
+        let result = self.try_once(asked, time, before).await;
+        let took = begun.elapsed();
+        let outcome = match &result {
+            Ok(_) => Outcome::Success,
+            Err(error) => error.verdict(took >= dependency.limits.breaker.slow_call),
+        };
+        if asked.long_poll {
+            permit.record_untimed(outcome);
+        } else {
+            permit.record(outcome);
+            if outcome != Outcome::Ignored {
+                dependency.seen.record(took, Instant::now());
+            }
+        }
+        if let Some(address) = asked.call.instance {
+            dependency.outliers.record(&address, outcome);
+        }
+        result
+    }
+
+    async fn try_once(
+        &self,
+        asked: &mut Prepared,
+        time: Time,
+        before: &[SocketAddr],
+    ) -> Result<Response, Error> {
+        let addresses = time.within(Stage::Address, &asked.call, self.addresses(before)).await?;
         let addresses = addresses.map_err(|error| {
             asked.call.error(Kind::Refused, "its host's name cannot be resolved").with_source(error)
         })?;
         if addresses.is_empty() {
             return Err(asked.call.error(Kind::Unknown, "no healthy instance of it is known"));
         }
-        let slot = time.within(Stage::Slot, &asked.call, self.pool().slot()).await?;
-        let (connection, answer) = self.head(&mut asked, &addresses, &slot, time).await?;
+        let place = time.within(Stage::Slot, &asked.call, self.dependency().bulkhead.acquire());
+        let place = place.await?.map_err(|full| asked.call.error(Kind::Full, full.to_string()))?;
+        let slot = self.pool().slot(place);
+        let (connection, answer, _underway) = self.head(asked, &addresses, &slot, time).await?;
         let (head, body) = answer.into_parts();
         let status = head.status.as_u16();
         let limit = if status < 400 { asked.body_limit } else { ERROR_BODY_LIMIT };
-        let call = asked.call;
-        let body = match time.within(Stage::Body, &call, read(body, limit)).await {
+        let call = &asked.call;
+        let body = match time.within(Stage::Body, call, read(body, limit)).await {
             Ok(Ok(body)) => {
                 slot.keep(connection).await;
                 body
@@ -56,10 +126,10 @@ impl Client {
                 let what = format!("the answer is longer than the {limit} bytes that are taken");
                 return Err(call.error(Kind::TooLarge, what));
             }
-            Ok(Err(Unread::Broken(error))) => return Err(broken(&call, error)),
+            Ok(Err(Unread::Broken(error))) => return Err(broken(call, error)),
             Err(late) => return Err(late),
         };
-        Response { status, headers: head.headers, body, call }.into_result()
+        Response { status, headers: head.headers, body, call: call.clone() }.into_result()
     }
 
     /// Sends the request to the first instance that takes it, and waits for the answer's head.
@@ -72,14 +142,15 @@ impl Client {
         addresses: &[SocketAddr],
         slot: &Slot,
         time: Time,
-    ) -> Result<(Connection, http::Response<Incoming>), Error> {
+    ) -> Result<Answering, Error> {
         let mut refused = None;
         for &address in addresses {
+            let underway = self.dependency().balance.begin(address, asked.long_poll);
             if let Some(kept) = slot.idle(address) {
                 asked.call.instance = Some(address);
-                let sent = send(kept, asked.request(address));
+                let sent = send(kept, asked.request(address, time));
                 match time.within(Stage::Head, &asked.call, sent).await? {
-                    Ok(answered) => return Ok(answered),
+                    Ok((connection, answer)) => return Ok((connection, answer, underway)),
                     Err(lost) if lost.unsent || (asked.call.repeatable && lost.cut()) => {
                         slot.forget(address);
                     }
@@ -90,9 +161,11 @@ impl Client {
             match time.within(Stage::Connect, &asked.call, slot.connect(address)).await? {
                 Ok(fresh) => {
                     asked.call.instance = Some(address);
-                    let sent = send(fresh, asked.request(address));
-                    let answered = time.within(Stage::Head, &asked.call, sent).await?;
-                    return answered.map_err(|lost| broken(&asked.call, lost.error));
+                    let sent = send(fresh, asked.request(address, time));
+                    return match time.within(Stage::Head, &asked.call, sent).await? {
+                        Ok((connection, answer)) => Ok((connection, answer, underway)),
+                        Err(lost) => Err(broken(&asked.call, lost.error)),
+                    };
                 }
                 Err(error) => {
                     self.refusals().note(address, Instant::now());
@@ -105,7 +178,7 @@ impl Client {
 }
 
 impl Prepared {
-    fn request(&self, address: SocketAddr) -> Request<Full<Bytes>> {
+    fn request(&self, address: SocketAddr, time: Time) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.call.method.clone();
         *request.uri_mut() = self.path.clone().into();
@@ -113,6 +186,9 @@ impl Prepared {
         if let Ok(host) = HeaderValue::try_from(address.to_string()) {
             request.headers_mut().insert(header::HOST, host);
         }
+        let left = time.end.saturating_duration_since(Instant::now()).as_millis();
+        let left = HeaderValue::from(u64::try_from(left).unwrap_or(u64::MAX));
+        request.headers_mut().insert(cause::TIMEOUT, left);
         request
     }
 }
@@ -125,6 +201,14 @@ struct Time {
 }
 
 impl Time {
+    /// As long as the call may take, and as somebody waits for it.
+    fn of(asked: &Prepared) -> Self {
+        let now = Instant::now();
+        let own = now + asked.timeout;
+        let end = asked.until.map_or(own, |until| until.min(own));
+        Self { end, all: end.saturating_duration_since(now) }
+    }
+
     async fn within<T>(
         self,
         stage: Stage,
@@ -133,6 +217,16 @@ impl Time {
     ) -> Result<T, Error> {
         timeout_at(self.end, step).await.map_err(|_| call.timed_out(stage, self.all))
     }
+}
+
+/// An answer's head, what its body comes over, and that it is under way.
+type Answering = (Connection, http::Response<Incoming>, Option<Underway>);
+
+/// Whether the same call, made again at once, has a chance: not where the breaker or the bulkhead
+/// refuses (they protect the other side, and us, from just that), and not where nobody is there.
+fn is_worth_a_retry(failed: &Error) -> bool {
+    let refused = matches!(failed.kind(), Kind::Open | Kind::Full | Kind::Unknown);
+    !refused && failed.is_away() && failed.is_retry_safe()
 }
 
 /// A connection was lost before an answer's head was complete.

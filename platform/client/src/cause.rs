@@ -1,11 +1,18 @@
 //! Why something is done: the ids that join cause and effect across services.
 
+use std::time::Duration;
+
 use http::HeaderMap;
+use tokio::time::Instant;
 
 use crate::TraceParent;
 
 pub(crate) const TRACEPARENT: &str = "traceparent";
 pub(crate) const CORRELATION: &str = "backline-correlation";
+pub(crate) const TIMEOUT: &str = "backline-timeout";
+
+/// The longest time that a caller can be said to wait. More says nothing.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Whose consequence a piece of work is.
 #[derive(Clone, Debug)]
@@ -17,6 +24,9 @@ pub struct Cause {
     pub causation: Option<String>,
     /// This piece of work in its trace.
     pub traceparent: TraceParent,
+    /// When nobody waits for the outcome any more, where somebody does. Calls on behalf of this
+    /// work end by then, and say to the other side how long that is.
+    pub deadline: Option<Instant>,
 }
 
 impl Cause {
@@ -27,7 +37,8 @@ impl Cause {
     }
 
     /// The work for a request: a child of what its `traceparent` names, under its
-    /// `Backline-Correlation`. What is missing, given twice or malformed begins anew.
+    /// `Backline-Correlation`, with as much time as its `Backline-Timeout` says in milliseconds, at
+    /// most a day. What is missing, given twice or malformed begins anew, without a deadline.
     #[must_use]
     pub fn of_request(headers: &HeaderMap) -> Self {
         let one = |name: &str| {
@@ -37,7 +48,11 @@ impl Cause {
         };
         let parent = one(TRACEPARENT).and_then(|text| text.parse::<TraceParent>().ok());
         let cause = Self::of_trace(parent.map_or_else(TraceParent::root, TraceParent::child));
-        cause.correlated(one(CORRELATION).unwrap_or_default())
+        let left = one(TIMEOUT).and_then(milliseconds);
+        Self {
+            deadline: left.map(|left| Instant::now() + left),
+            ..cause.correlated(one(CORRELATION).unwrap_or_default())
+        }
     }
 
     /// The work for an event: a child of what its `traceparent` names, under its correlation id,
@@ -50,7 +65,8 @@ impl Cause {
     }
 
     fn of_trace(traceparent: TraceParent) -> Self {
-        Self { correlation: traceparent.trace_id_hex(), causation: None, traceparent }
+        let correlation = traceparent.trace_id_hex();
+        Self { correlation, causation: None, traceparent, deadline: None }
     }
 
     fn correlated(self, correlation: &str) -> Self {
@@ -59,6 +75,13 @@ impl Cause {
         }
         Self { correlation: correlation.to_owned(), ..self }
     }
+}
+
+/// Digits and nothing else: `parse` alone would take a plus sign.
+fn milliseconds(text: &str) -> Option<Duration> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let left = Duration::from_millis(digits.then(|| text.parse().ok()).flatten()?);
+    Some(left.min(LONGEST))
 }
 
 /// 32 hex digits are ours; another language's service may keep its own kind of id. None of these
@@ -109,6 +132,22 @@ mod tests {
             let cause = Cause::of_request(&headers(&[(CORRELATION, hostile)]));
             assert_eq!(cause.correlation, cause.traceparent.trace_id_hex(), "{hostile}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_says_how_long_its_caller_waits() {
+        let left = |text: &str| {
+            let cause = Cause::of_request(&headers(&[(TIMEOUT, text)]));
+            cause.deadline.map(|deadline| (deadline - Instant::now()).as_millis())
+        };
+        assert_eq!(left("1500"), Some(1500));
+        assert_eq!(left("0"), Some(0));
+        assert_eq!(left("99999999999"), Some(86_400_000));
+        for hostile in ["", "-1", "+1", "1.5", "1s", " 1", "99999999999999999999999"] {
+            assert_eq!(left(hostile), None, "{hostile}");
+        }
+        let twice = headers(&[(TIMEOUT, "1"), (TIMEOUT, "1")]);
+        assert_eq!(Cause::of_request(&twice).deadline, None);
     }
 
     #[test]

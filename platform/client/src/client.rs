@@ -3,35 +3,38 @@
 use std::{
     fmt, io,
     net::SocketAddr,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, OnceLock, Weak},
 };
 
 use http::Method;
 use tokio::{net::lookup_host, time::Instant};
 
 use crate::{
-    Discovery, Instance, RequestBuilder,
-    discovery::Watched,
-    pool::{Limits, Pool},
-    refusals::Refusals,
+    Dependency, Discovery, Instance, Limits, Purpose, RequestBuilder, discovery::Watched,
+    pool::Pool, refusals::Refusals,
 };
 
-/// Calls one service, wherever its instances are, over connections of its own. Cheap to clone; a
-/// clone shares the connections.
+/// Calls one service, wherever its instances are, within the limits of its [`Dependency`]. Cheap to
+/// clone; clones share connections, breaker and all else.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
+/// A client that does not keep its connections open.
+#[derive(Clone)]
+pub(crate) struct WeakClient(Weak<Inner>);
+
+impl WeakClient {
+    pub fn upgrade(&self) -> Option<Client> {
+        self.0.upgrade().map(Client)
+    }
+}
+
 struct Inner {
-    service: Arc<str>,
+    dependency: Arc<Dependency>,
     caller: Arc<str>,
     way: Way,
     pool: Pool,
     refusals: Arc<Refusals>,
-    /// Round robin.
-    turn: AtomicUsize,
 }
 
 /// How instances are found.
@@ -45,32 +48,40 @@ enum Way {
 }
 
 impl Client {
-    pub(crate) fn discovered(discovery: Discovery, service: &str, limits: Limits) -> Self {
+    pub(crate) fn discovered(discovery: Discovery, dependency: Arc<Dependency>) -> Self {
         Self(Arc::new(Inner {
-            service: service.into(),
             caller: discovery.caller(),
             refusals: discovery.refusals(),
             way: Way::Discovered { discovery, watched: OnceLock::new() },
-            pool: Pool::new(limits),
-            turn: AtomicUsize::new(0),
+            pool: Pool::new(&dependency.limits),
+            dependency,
         }))
     }
 
+    /// A client of the registry. Its breaker is off: what asks it again and again has pauses of its
+    /// own, and everybody wants to know at once that it is back.
     pub(crate) fn to_host(service: &str, host: &str, caller: &str, limits: Limits) -> Self {
+        let dependency = Dependency::new(service, Purpose::Operations, limits);
+        dependency.breaker.disable();
         Self(Arc::new(Inner {
-            service: service.into(),
             caller: caller.into(),
             way: Way::Host(host.to_owned()),
-            pool: Pool::new(limits),
+            pool: Pool::new(&dependency.limits),
             refusals: Arc::default(),
-            turn: AtomicUsize::new(0),
+            dependency: Arc::new(dependency),
         }))
     }
 
     /// The service that it calls.
     #[must_use]
     pub fn service(&self) -> &str {
-        &self.0.service
+        self.0.dependency.service()
+    }
+
+    /// The measures around its calls.
+    #[must_use]
+    pub fn dependency(&self) -> &Dependency {
+        &self.0.dependency
     }
 
     /// GET of a resource by its reference, such as `/customers/0198c0de`.
@@ -98,8 +109,12 @@ impl Client {
         RequestBuilder::new(self.clone(), Method::DELETE, reference)
     }
 
+    pub(crate) fn downgrade(&self) -> WeakClient {
+        WeakClient(Arc::downgrade(&self.0))
+    }
+
     pub(crate) fn name(&self) -> Arc<str> {
-        self.0.service.clone()
+        self.0.dependency.service.clone()
     }
 
     pub(crate) fn user_agent(&self) -> String {
@@ -114,30 +129,36 @@ impl Client {
         &self.0.refusals
     }
 
-    /// Where to send, in the order to try: round robin, with those that refused just now last.
-    /// Waits for the registry's first answer.
-    pub(crate) async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+    /// Where to send, in the order to try; those tried `before` for this call come last. Waits for
+    /// the registry's first answer.
+    pub(crate) async fn addresses(&self, before: &[SocketAddr]) -> io::Result<Vec<SocketAddr>> {
         let mut addresses: Vec<_> = match &self.0.way {
             Way::Host(host) => match host.parse() {
                 Ok(address) => vec![address],
                 Err(_) => lookup_host(host).await?.collect(),
             },
             Way::Discovered { discovery, watched } => {
-                let watched = watched.get_or_init(|| discovery.watched(&self.0.service));
+                let watched = watched.get_or_init(|| discovery.watched(&self.0.dependency.service));
                 watched.latest().await.iter().map(|instance| instance.address).collect()
             }
         };
         if addresses.len() > 1 {
-            let turn = self.0.turn.fetch_add(1, Ordering::Relaxed) % addresses.len();
-            addresses.rotate_left(turn);
+            self.0.dependency.order(&mut addresses, before);
             self.0.refusals.put_last(&mut addresses, Instant::now());
         }
         Ok(addresses)
+    }
+
+    /// What sees to it that operators' wishes reach the breakers runs from the first call on.
+    pub(crate) fn listen_to_operators(&self) {
+        if let Way::Discovered { discovery, .. } = &self.0.way {
+            discovery.listen_to_operators();
+        }
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("service", &self.0.service).finish_non_exhaustive()
+        f.debug_struct("Client").field("service", &self.service()).finish_non_exhaustive()
     }
 }

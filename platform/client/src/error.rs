@@ -2,7 +2,11 @@
 
 use std::{error::Error as StdError, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
+use backline_resilience::Outcome;
 use http::Method;
+
+/// The code of a 409 that says: the first request under this key is still being worked on.
+const KEY_IN_USE: &str = "idempotency-key-in-use";
 
 pub(crate) type Source = Box<dyn StdError + Send + Sync>;
 
@@ -21,6 +25,7 @@ struct Inner {
     kind: Kind,
     what: String,
     code: Option<String>,
+    retry_after: Option<Duration>,
     source: Option<Source>,
     /// The index of the answer that was this error, where a registry gave one.
     index: Option<u64>,
@@ -32,8 +37,14 @@ struct Inner {
 pub enum Kind {
     /// The call itself is wrong: a reference that is none, a header or body that cannot be sent.
     Invalid,
+    /// Its breaker is open: the service failed lately, or an operator stopped all calls to it.
+    /// Nothing was sent.
+    Open,
     /// Discovery knows no healthy instance.
     Unknown,
+    /// All connections that may be open to the service are in use, and none came free in time.
+    /// Nothing was sent.
+    Full,
     /// No instance took the connection. Nothing was sent.
     Refused,
     /// Its time was over while it waited for this.
@@ -54,7 +65,7 @@ pub enum Kind {
 pub enum Stage {
     /// The registry's first answer.
     Address,
-    /// A free connection, as all that the client may have are in use.
+    /// A free connection, as all that may be open to the service are in use.
     Slot,
     /// An instance to take the connection.
     Connect,
@@ -68,7 +79,7 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Address => "for the registry's first answer",
-            Self::Slot => "for a free connection: all that this client may have are in use",
+            Self::Slot => "for a free connection: all that may be open to it are in use",
             Self::Connect => "to connect",
             Self::Head => "for the answer",
             Self::Body => "for the rest of the answer",
@@ -107,6 +118,7 @@ impl Call {
             code: None,
             source: None,
             index: None,
+            retry_after: None,
         };
         Error(Box::new(inner))
     }
@@ -138,6 +150,11 @@ impl Error {
         self.0.index
     }
 
+    pub(crate) fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.0.retry_after = wait;
+        self
+    }
+
     /// What kind of failure it is.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -159,13 +176,23 @@ impl Error {
         self.0.code.as_deref()
     }
 
+    /// How long to wait before the same call can work, where that is known: what an answer's
+    /// `Retry-After` says in seconds (RFC 9110, section 10.2.3), or how long the breaker stays open.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
     /// Whether the other side, or the way to it, is away, so that the same call can work later:
-    /// unknown, refused, timed out, cut, or a status of 421, 429, 502, 503 or 504. Otherwise it is
-    /// the call that is at fault, or the other side's code.
+    /// breaker open, unknown, no free connection, refused, timed out, cut, a status of 421, 429,
+    /// 502, 503 or 504, or the same call under its `Idempotency-Key` is still being worked on.
+    /// Otherwise it is the call that is at fault, or the other side's code.
     #[must_use]
     pub fn is_away(&self) -> bool {
         match self.0.kind {
-            Kind::Unknown | Kind::Refused | Kind::TimedOut(_) | Kind::Cut => true,
+            Kind::Open | Kind::Unknown | Kind::Full => true,
+            Kind::Refused | Kind::TimedOut(_) | Kind::Cut => true,
+            Kind::Status(409) => self.0.code.as_deref() == Some(KEY_IN_USE),
             Kind::Status(status) => matches!(status, 421 | 429 | 502 | 503 | 504),
             Kind::Invalid | Kind::TooLarge | Kind::Malformed => false,
         }
@@ -178,7 +205,9 @@ impl Error {
     pub fn is_retry_safe(&self) -> bool {
         let repeatable = self.0.call.repeatable;
         match self.0.kind {
-            Kind::Unknown | Kind::Refused | Kind::Status(421 | 429) => true,
+            Kind::Open | Kind::Unknown | Kind::Full | Kind::Refused => true,
+            Kind::Status(421 | 429) => true,
+            Kind::Status(409) => self.0.code.as_deref() == Some(KEY_IN_USE),
             Kind::TimedOut(Stage::Address | Stage::Slot | Stage::Connect) => true,
             Kind::TimedOut(Stage::Head | Stage::Body) | Kind::Cut => repeatable,
             Kind::Status(status) => repeatable && status >= 500,
@@ -186,11 +215,31 @@ impl Error {
         }
     }
 
+    /// What the breaker is to make of it, where the try took `slow`ly or not.
+    ///
+    /// A fault of the other side is no answer, none in time, or one that says so. A refusal of the
+    /// call itself (4xx) is a success: the other side does its work. What never reached it says
+    /// nothing; nor does a short deadline of the caller's that a healthy service cannot meet.
+    pub(crate) fn verdict(&self, slow: bool) -> Outcome {
+        match self.0.kind {
+            Kind::Invalid | Kind::Open | Kind::Unknown | Kind::Full => Outcome::Ignored,
+            Kind::TimedOut(Stage::Address | Stage::Slot) => Outcome::Ignored,
+            Kind::TimedOut(_) if !slow => Outcome::Ignored,
+            // Too much asked, or asked of the wrong process.
+            Kind::Status(421 | 429) => Outcome::Ignored,
+            Kind::Status(status) if status < 500 => Outcome::Success,
+            Kind::TooLarge => Outcome::Success,
+            _ => Outcome::Failure,
+        }
+    }
+
     /// For the metrics: few values.
     pub(crate) fn outcome(&self) -> &'static str {
         match self.0.kind {
             Kind::Invalid => "invalid",
+            Kind::Open => "open",
             Kind::Unknown => "unknown",
+            Kind::Full => "full",
             Kind::Refused => "refused",
             Kind::TimedOut(_) => "timeout",
             Kind::Cut => "cut",

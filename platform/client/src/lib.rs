@@ -23,25 +23,39 @@
 //! harmless.
 
 mod backoff;
+mod balance;
+mod board;
 mod call;
 mod cause;
 mod client;
+mod dependency;
 mod discovery;
 mod error;
+mod limits;
 mod pool;
 mod refusals;
 mod request;
 mod response;
+mod seen;
 mod sync;
+mod together;
 mod trace;
+mod wish;
 
 #[cfg(test)]
 mod tests;
 
+pub use board::{
+    BreakerLimits, BreakerSeen, BulkheadSeen, DependencySeen, EjectedSeen, RetriesSeen,
+};
 pub use cause::Cause;
 pub use client::Client;
-pub use discovery::{Discovery, Instance, InvalidUrl, Key, KeyOp, Registration};
+pub use dependency::{Dependency, Purpose};
+pub use discovery::{Caller, Discovery, Instance, InvalidUrl, Key, KeyOp, Registration};
 pub use error::{Error, Kind, Stage};
+pub use limits::{InvalidLimits, Limits};
 pub use request::RequestBuilder;
 pub use response::Response;
+pub use seen::LatencySeen;
+pub use together::{Missing, Together};
 pub use trace::{InvalidTraceParent, TraceParent};

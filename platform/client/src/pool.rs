@@ -1,4 +1,4 @@
-//! The connections of one client: never more than its limit, in use and idle together.
+//! The connections of one client: never more than its bulkhead has places, in use and idle together.
 //!
 //! A pool of our own, as the limit has to cover what waits (hyper-util's legacy client limits idle
 //! connections only, and dials without end), and as each client is to have its own: a slow
@@ -12,18 +12,18 @@ use std::{
     time::Duration,
 };
 
+use backline_resilience::Place;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::sync::lock;
+use crate::{Limits, sync::lock};
 
 /// An instance that does not even take the connection within this time counts as refusing.
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
@@ -31,21 +31,6 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 /// hyper needs a moment after an answer's last byte; a connection that needs longer (the request is
 /// still being written) is not worth keeping.
 const READY_WITHIN: Duration = Duration::from_millis(20);
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Connections, in use and idle.
-    pub connections: usize,
-    /// An idle connection is closed after this time. Shorter than servers' usual, so that it is
-    /// mostly we who close.
-    pub idle: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { connections: 64, idle: Duration::from_secs(10) }
-    }
-}
 
 /// One connection. Dropping it closes it.
 pub(crate) struct Connection {
@@ -55,8 +40,8 @@ pub(crate) struct Connection {
 }
 
 pub(crate) struct Pool {
-    limits: Limits,
-    permits: Arc<Semaphore>,
+    most: usize,
+    idle: Duration,
     shelf: Arc<Mutex<Shelf>>,
 }
 
@@ -70,26 +55,29 @@ struct Shelf {
 }
 
 impl Pool {
-    pub fn new(limits: Limits) -> Self {
-        let permits = Arc::new(Semaphore::new(limits.connections));
-        Self { limits, permits, shelf: Arc::default() }
+    pub fn new(limits: &Limits) -> Self {
+        Self { most: limits.connections, idle: limits.idle, shelf: Arc::default() }
     }
 
-    /// Waits for the right to use one connection; first come, first served.
-    pub async fn slot(&self) -> Slot {
-        let permit = self.permits.clone().acquire_owned().await;
-        #[expect(clippy::expect_used, reason = "the semaphore is never closed")]
-        let permit = permit.expect("an open semaphore");
+    /// The right to use one connection, for a place in the bulkhead.
+    pub fn slot(&self, place: Place) -> Slot {
         lock(&self.shelf).in_use += 1;
-        Slot { limits: self.limits, shelf: self.shelf.clone(), _permit: permit }
+        Slot { most: self.most, idle: self.idle, shelf: self.shelf.clone(), _place: place }
+    }
+
+    /// Open connections, in use or idle.
+    pub fn open(&self) -> usize {
+        let shelf = lock(&self.shelf);
+        shelf.in_use + shelf.idle.len()
     }
 }
 
 /// The right to use one connection; given back when dropped.
 pub(crate) struct Slot {
-    limits: Limits,
+    most: usize,
+    idle: Duration,
     shelf: Arc<Mutex<Shelf>>,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Slot {
@@ -97,7 +85,7 @@ impl Slot {
     pub fn idle(&self, address: SocketAddr) -> Option<Connection> {
         let mut shelf = lock(&self.shelf);
         shelf.idle.retain(|(since, connection)| {
-            connection.sender.is_ready() && since.elapsed() < self.limits.idle
+            connection.sender.is_ready() && since.elapsed() < self.idle
         });
         let newest = shelf.idle.iter().rposition(|(_, idle)| idle.address == address)?;
         shelf.idle.remove(newest).map(|(_, connection)| connection)
@@ -111,7 +99,7 @@ impl Slot {
     pub async fn connect(&self, address: SocketAddr) -> io::Result<Connection> {
         {
             let mut shelf = lock(&self.shelf);
-            while shelf.idle.len() + shelf.in_use > self.limits.connections {
+            while shelf.idle.len() + shelf.in_use > self.most {
                 if shelf.idle.pop_front().is_none() {
                     break;
                 }
@@ -142,7 +130,7 @@ impl Slot {
         shelf.idle.push_back((Instant::now(), connection));
         if !shelf.sweeping {
             shelf.sweeping = true;
-            tokio::spawn(sweep(Arc::downgrade(&self.shelf), self.limits.idle));
+            tokio::spawn(sweep(Arc::downgrade(&self.shelf), self.idle));
         }
     }
 }

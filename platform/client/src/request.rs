@@ -5,22 +5,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, uri::PathAndQuery};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::{Cause, Client, Error, Kind, Response, cause, error::Call};
-
-/// Over everything, unless the caller says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest answer that is taken unless the caller says otherwise: 16 MiB.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
 /// Headers that only the client itself sets: they frame the message or say whose it is.
-const OWN: [&str; 7] = [
+const OWN: [&str; 8] = [
     "host",
     "content-length",
     "transfer-encoding",
     "connection",
     "backline-to",
+    cause::TIMEOUT,
     cause::TRACEPARENT,
     cause::CORRELATION,
 ];
@@ -36,6 +35,9 @@ pub struct RequestBuilder {
     headers: HeaderMap,
     body: Bytes,
     timeout: Duration,
+    /// When nobody waits any more, where the caller says so.
+    until: Option<Instant>,
+    long_poll: bool,
     body_limit: usize,
     /// The first mistake; told by `send`.
     mistake: Option<String>,
@@ -47,12 +49,15 @@ pub(crate) struct Prepared {
     pub headers: HeaderMap,
     pub body: Bytes,
     pub timeout: Duration,
+    pub until: Option<Instant>,
+    pub long_poll: bool,
     pub body_limit: usize,
     pub call: Call,
 }
 
 impl RequestBuilder {
     pub(crate) fn new(client: Client, method: Method, reference: &str) -> Self {
+        let timeout = client.dependency().limits.timeout;
         Self {
             client,
             method,
@@ -60,7 +65,9 @@ impl RequestBuilder {
             cause: None,
             headers: HeaderMap::new(),
             body: Bytes::new(),
-            timeout: TIMEOUT,
+            timeout,
+            until: None,
+            long_poll: false,
             body_limit: BODY_LIMIT,
             mistake: None,
         }
@@ -78,9 +85,26 @@ impl RequestBuilder {
     }
 
     /// The time for everything: finding an instance, waiting for a connection, sending, and reading
-    /// the answer to its end. Default: 5 s.
+    /// the answer to its end, over all tries. Default: the dependency's, see [`Limits`]. A deadline
+    /// of the cause ends it earlier.
+    ///
+    /// [`Limits`]: crate::Limits
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The moment after which nobody waits for the answer; ends the call where that is earlier than
+    /// its timeout and the deadline of its cause.
+    pub fn until(mut self, end: Instant) -> Self {
+        self.until = Some(self.until.map_or(end, |until| until.min(end)));
+        self
+    }
+
+    /// Says that the other side is asked to hold its answer back until there is news. Such a call
+    /// is never slow, and is no load to balance.
+    pub fn long_poll(mut self) -> Self {
+        self.long_poll = true;
         self
     }
 
@@ -147,6 +171,7 @@ impl RequestBuilder {
             None => path_of(&call.reference),
         };
         let cause = self.cause.unwrap_or_else(Cause::root);
+        let until = [self.until, cause.deadline].into_iter().flatten().min();
         let ours = path.and_then(|path| {
             add_own(&mut self.headers, &self.client, &cause)?;
             Ok(path)
@@ -157,6 +182,8 @@ impl RequestBuilder {
                 headers: self.headers,
                 body: self.body,
                 timeout: self.timeout,
+                until,
+                long_poll: self.long_poll,
                 body_limit: self.body_limit,
                 call,
             }),

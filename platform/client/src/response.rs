@@ -1,5 +1,7 @@
 //! A call's answer.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use bytes::Bytes;
 use http::HeaderMap;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -54,6 +56,32 @@ impl Response {
         self.header("x-consul-index")?.parse().ok()
     }
 
+    /// Where the resource links to under `rel`, from its HAL `_links`: the first where there are
+    /// several. To be called with the client of the service that it names.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] where the answer is no HAL, has no such link, or only a template.
+    pub fn link(&self, rel: &str) -> Result<String, Error> {
+        let missing = |why: String| self.call.error(Kind::Malformed, why);
+        let resource: Linked = self.json()?;
+        let Some(link) = resource.links.get(rel).and_then(OneOrMany::first) else {
+            let known: Vec<_> = resource.links.keys().map(|rel| excerpt(rel)).collect();
+            return Err(missing(format!(
+                "the answer has no link '{rel}'; it has: {}",
+                known.join(", ")
+            )));
+        };
+        if link.templated {
+            return Err(missing(format!("its link '{rel}' is a template, no reference")));
+        }
+        Ok(link.href.clone())
+    }
+
+    /// Only seconds: the other form, a date, needs two clocks that agree.
+    fn retry_after(&self) -> Option<Duration> {
+        self.header("retry-after")?.parse().ok().map(Duration::from_secs)
+    }
+
     /// An answer of 400 and above is an error that tells what the answer says.
     pub(crate) fn into_result(self) -> Result<Self, Error> {
         if self.status < 400 {
@@ -65,7 +93,38 @@ impl Response {
             None => format!("answered {}", self.status),
         };
         let error = self.call.error(Kind::Status(self.status), what);
-        Err(error.with_code(told.code).with_index(self.index()))
+        let error = error.with_code(told.code).with_index(self.index());
+        Err(error.with_retry_after(self.retry_after()))
+    }
+}
+
+/// The links of a HAL document (draft-kelly-json-hal-11, section 5).
+#[derive(Deserialize)]
+struct Linked {
+    #[serde(rename = "_links", default)]
+    links: BTreeMap<String, OneOrMany>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(Link),
+    Many(Vec<Link>),
+}
+
+#[derive(Deserialize)]
+struct Link {
+    href: String,
+    #[serde(default)]
+    templated: bool,
+}
+
+impl OneOrMany {
+    fn first(&self) -> Option<&Link> {
+        match self {
+            Self::One(link) => Some(link),
+            Self::Many(links) => links.first(),
+        }
     }
 }
 

@@ -65,6 +65,7 @@ impl FeedReader {
             .get(&path)
             .accept("application/cloudevents-batch+json")
             .timeout(wait + ANSWER_WITHIN)
+            .long_poll()
             .send()
             .await
             .map_err(|error| match error.status() {

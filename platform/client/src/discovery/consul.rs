@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Instance, KeyOp, Registration, keys};
-use crate::{Client, Error, Kind, pool::Limits};
+use crate::{Client, Error, Kind, Limits};
 
 /// For everything but blocking queries.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -41,6 +41,10 @@ impl Registry {
         }
     }
 
+    pub fn client(&self) -> &Client {
+        &self.calls
+    }
+
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -55,7 +59,7 @@ impl Registry {
         decode: fn(&[u8]) -> serde_json::Result<T>,
     ) -> Option<(u64, T)> {
         let path = format!("{path}index={index}&wait={}", duration(wait));
-        let answer = self.polls.get(&path).timeout(wait + ANSWER_WITHIN).send().await;
+        let answer = self.polls.get(&path).timeout(wait + ANSWER_WITHIN).long_poll().send().await;
         if let Err(error) = &answer
             && error.status() == Some(404)
             && let Some(index) = error.index()

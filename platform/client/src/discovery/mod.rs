@@ -2,6 +2,7 @@
 
 mod consul;
 mod keys;
+mod operators;
 mod registration;
 mod source;
 mod view;
@@ -11,7 +12,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once, Weak},
     time::Duration,
 };
 
@@ -23,7 +24,10 @@ pub use registration::Registration;
 pub use source::InvalidUrl;
 pub(crate) use watcher::Watched;
 
-use crate::{Client, Error, pool::Limits, refusals::Refusals, sync::lock};
+use crate::{
+    Client, Dependency, DependencySeen, Error, Limits, Purpose, client::WeakClient,
+    refusals::Refusals, sync::lock, wish::Wishes,
+};
 use consul::Registry;
 use keys::Keys;
 use source::Source;
@@ -74,6 +78,17 @@ impl Default for Timings {
     }
 }
 
+/// Who calls, and within which limits.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// The service: `loyalty`. Operators' wishes name it.
+    pub service: String,
+    /// The process: `loyalty-1`.
+    pub instance: String,
+    /// The limits of its calls, by dependency. The others have the defaults.
+    pub limits: BTreeMap<String, Limits>,
+}
+
 /// Where services are, as the registry tells. Cheap to clone; clones share what they know.
 ///
 /// Each service is watched by one task, from its first use on, for all clients and watchers. What
@@ -82,13 +97,32 @@ impl Default for Timings {
 pub struct Discovery(Arc<Inner>);
 
 struct Inner {
-    caller: Arc<str>,
+    caller: Caller,
     source: Source,
     timings: Timings,
     refusals: Arc<Refusals>,
     services: Mutex<HashMap<String, Watched<Vec<Instance>>>>,
     catalog: Mutex<Option<Watched<Catalog>>>,
     keys: Mutex<HashMap<String, Watched<Keys>>>,
+    clients: Mutex<Clients>,
+    listening: Once,
+}
+
+/// The clients in use, and what operators wish of them.
+#[derive(Default)]
+struct Clients {
+    known: BTreeMap<(String, Purpose), WeakClient>,
+    wishes: Wishes,
+}
+
+/// A [`Discovery`] that does not keep its watchers running.
+#[derive(Clone)]
+pub(crate) struct WeakDiscovery(Weak<Inner>);
+
+impl WeakDiscovery {
+    pub fn upgrade(&self) -> Option<Discovery> {
+        self.0.upgrade().map(Discovery)
+    }
 }
 
 /// Services with their tags.
@@ -103,33 +137,89 @@ impl Discovery {
     /// # Errors
     /// When it is neither.
     pub fn from_url(url: &str, caller: &str) -> Result<Self, InvalidUrl> {
+        let caller =
+            Caller { service: caller.to_owned(), instance: caller.to_owned(), ..Caller::default() };
+        Self::for_caller(url, caller)
+    }
+
+    /// Like [`Discovery::from_url`], for a process with limits of its own.
+    ///
+    /// # Errors
+    /// When the address is neither.
+    pub fn for_caller(url: &str, caller: Caller) -> Result<Self, InvalidUrl> {
         Self::with_timings(url, caller, Timings::default())
     }
 
     pub(crate) fn with_timings(
         url: &str,
-        caller: &str,
+        caller: Caller,
         timings: Timings,
     ) -> Result<Self, InvalidUrl> {
         Ok(Self(Arc::new(Inner {
-            caller: caller.into(),
-            source: Source::from_url(url, caller)?,
+            source: Source::from_url(url, &caller.instance)?,
+            caller,
             timings,
             refusals: Arc::default(),
             services: Mutex::default(),
             catalog: Mutex::default(),
             keys: Mutex::default(),
+            clients: Mutex::default(),
+            listening: Once::new(),
         })))
     }
 
-    /// A client for a service, with connections of its own. Needs no runtime before its first call.
+    /// A client for a service. All that a process asks for share connections, breaker and limits.
+    /// Needs no runtime before its first call.
     #[must_use]
     pub fn client(&self, service: &str) -> Client {
-        self.client_with(service, Limits::default())
+        self.client_for(service, Purpose::Calls)
     }
 
+    /// A client for a service, apart from those for other purposes.
+    #[must_use]
+    pub fn client_for(&self, service: &str, purpose: Purpose) -> Client {
+        let mut clients = lock(&self.0.clients);
+        let key = (service.to_owned(), purpose);
+        if let Some(client) = clients.known.get(&key).and_then(WeakClient::upgrade) {
+            return client;
+        }
+        let limits = self.0.caller.limits.get(service).cloned().unwrap_or_default();
+        let dependency = Dependency::new(service, purpose, limits);
+        dependency.obey(&clients.wishes);
+        let client = Client::discovered(self.clone(), Arc::new(dependency));
+        clients.known.retain(|_, client| client.upgrade().is_some());
+        clients.known.insert(key, client.downgrade());
+        client
+    }
+
+    #[cfg(test)]
     pub(crate) fn client_with(&self, service: &str, limits: Limits) -> Client {
-        Client::discovered(self.clone(), service, limits)
+        Client::discovered(self.clone(), Arc::new(Dependency::new(service, Purpose::Calls, limits)))
+    }
+
+    /// What the breaker board shows of this process: all that it calls, ordered by name.
+    #[must_use]
+    pub fn dependencies(&self) -> Vec<DependencySeen> {
+        let clients = lock(&self.0.clients);
+        let mut seen: Vec<_> =
+            clients.known.values().filter_map(WeakClient::upgrade).map(|c| c.seen()).collect();
+        if let Source::Consul(registry) = &self.0.source {
+            seen.push(registry.client().seen());
+        }
+        seen
+    }
+
+    /// Follows what operators wish.
+    pub(crate) fn obey(&self, wishes: Wishes) {
+        let mut clients = lock(&self.0.clients);
+        clients.wishes = wishes;
+        for client in clients.known.values().filter_map(WeakClient::upgrade) {
+            client.dependency().obey(&clients.wishes);
+        }
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakDiscovery {
+        WeakDiscovery(Arc::downgrade(&self.0))
     }
 
     /// The healthy instances of a service, ordered by id, as they come and go. Empty before the
@@ -236,7 +326,7 @@ impl Discovery {
     }
 
     pub(crate) fn caller(&self) -> Arc<str> {
-        self.0.caller.clone()
+        self.0.caller.instance.as_str().into()
     }
 
     pub(crate) fn refusals(&self) -> Arc<Refusals> {

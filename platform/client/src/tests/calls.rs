@@ -15,7 +15,7 @@ use super::{
     server::{Answer, Server, answer},
     static_discovery, within_limit,
 };
-use crate::{Cause, Error, Kind, Stage, TraceParent};
+use crate::{Cause, Error, Kind, Limits, Stage, TraceParent};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -187,10 +187,11 @@ async fn json_that_the_caller_does_not_read_is_malformed() {
     assert!(error.source().is_some() && !error.is_away());
 }
 
-/// Answers each connection's first bytes with this, and closes.
+/// Answers the first bytes of one connection with this, and closes.
 async fn raw(bytes: &'static [u8]) -> Error {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = client_of(&[listener.local_addr().unwrap()]);
+    let once = Limits { tries: 1, ..Limits::default() };
+    let client = static_discovery(&[listener.local_addr().unwrap()]).client_with("test", once);
     let server = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         let _ = stream.read(&mut [0; 4096]).await.unwrap();

@@ -12,9 +12,11 @@ use super::{
     server::{Answer, Port, Server, answer},
     static_discovery, within_limit,
 };
-use crate::{Client, Kind, RequestBuilder, Stage, pool::Limits};
+use crate::{Client, Kind, Limits, RequestBuilder, Stage};
 
-const ONE: Limits = Limits { connections: 1, idle: Duration::from_secs(60) };
+fn one() -> Limits {
+    Limits { connections: 1, idle: Duration::from_secs(60), ..Limits::default() }
+}
 
 fn limited<A: std::fmt::Display>(addresses: &[A], limits: Limits) -> Client {
     static_discovery(addresses).client_with("test", limits)
@@ -86,12 +88,16 @@ async fn a_connection_serves_call_after_call() {
 #[tokio::test]
 async fn the_wait_for_a_connection_is_limited_too() {
     let server = hanging_server().await;
-    let client = limited(&[server.address], ONE);
+    let client = limited(&[server.address], one());
     let hanging = tokio::spawn(client.get("/hang").timeout(Duration::from_secs(60)).send());
     server.sees("the first call", |seen| seen.requests == 1).await;
     let late = client.post("/test").timeout(Duration::from_millis(50)).send().await.unwrap_err();
     assert_eq!(late.kind(), Kind::TimedOut(Stage::Slot));
     assert!(late.is_away() && late.is_retry_safe());
+    let full = client.get("/test").send().await.unwrap_err();
+    assert_eq!(full.kind(), Kind::Full);
+    assert!(full.is_away() && full.is_retry_safe());
+    assert!(full.to_string().contains("all 1 places are taken"), "{full}");
     assert_eq!(server.connections().accepted, 1);
     hanging.abort();
     client.get("/test").send().await.unwrap();
@@ -100,7 +106,7 @@ async fn the_wait_for_a_connection_is_limited_too() {
 #[tokio::test]
 async fn a_call_given_up_gives_its_slot_back_and_closes_its_connection() {
     let server = hanging_server().await;
-    let client = limited(&[server.address], ONE);
+    let client = limited(&[server.address], one());
     for _ in 0..5 {
         let before = server.connections().requests;
         let hanging = tokio::spawn(client.get("/hang").timeout(Duration::from_secs(60)).send());
@@ -115,7 +121,7 @@ async fn a_call_given_up_gives_its_slot_back_and_closes_its_connection() {
 #[tokio::test]
 async fn idle_connections_count_against_the_limit() {
     let servers = [hanging_server().await, hanging_server().await];
-    let client = limited(&servers.each_ref().map(|server| server.address), ONE);
+    let client = limited(&servers.each_ref().map(|server| server.address), one());
     client.get("/test").send().await.unwrap();
     client.get("/test").send().await.unwrap();
     servers[0].sees("the idle one makes room", |seen| seen.accepted == 1 && seen.open == 0).await;
@@ -125,7 +131,7 @@ async fn idle_connections_count_against_the_limit() {
 #[tokio::test]
 async fn idle_connections_are_closed_after_a_while() {
     let server = hanging_server().await;
-    let limits = Limits { connections: 8, idle: Duration::from_millis(50) };
+    let limits = Limits { connections: 8, idle: Duration::from_millis(50), ..Limits::default() };
     let client = limited(&[server.address], limits);
     for round in 1..=2 {
         client.get("/test").send().await.unwrap();

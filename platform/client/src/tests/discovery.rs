@@ -58,8 +58,10 @@ async fn one_watch_serves_all_clients_and_watchers() {
         client.get("/a").send().await.unwrap();
     }
     know(&mut discovery.watch("a"), &["a-1"]).await;
-    registry.is_asked("index=2").await;
-    assert_eq!(registry.asked().len(), 2, "{:?}", registry.asked());
+    registry.is_asked("/service/a?passing=true&index=2").await;
+    let asked = registry.asked();
+    let of_a = asked.iter().filter(|asked| asked.contains("/service/a")).count();
+    assert_eq!(of_a, 2, "{asked:?}");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use super::{
     server::{Answer, Port, Server, answer},
     within_limit,
 };
-use crate::{Discovery, discovery::Timings, sync::lock};
+use crate::{Caller, Discovery, discovery::Timings, sync::lock};
 
 /// Everything that takes seconds in earnest, short; but what must not happen by itself, long.
 pub(super) const TIMINGS: Timings = Timings {
@@ -77,7 +77,7 @@ impl FakeRegistry {
 
     pub fn discovery(&self, timings: Timings) -> Discovery {
         let url = format!("consul://{}", self.port.address);
-        Discovery::with_timings(&url, "tester-1", timings).unwrap()
+        Discovery::with_timings(&url, caller(), timings).unwrap()
     }
 
     pub fn add(&self, id: &str, address: SocketAddr) {
@@ -251,4 +251,8 @@ async fn blocked(state: &watch::Sender<State>, query: &str) -> State {
     let mut states = state.subscribe();
     let seen = states.wait_for(|state| index == 0 || state.index != index).await;
     seen.unwrap().clone()
+}
+
+fn caller() -> Caller {
+    Caller { service: "tester".into(), instance: "tester-1".into(), ..Caller::default() }
 }

@@ -7,6 +7,7 @@ mod fake_registry;
 mod keys;
 mod measured;
 mod registration;
+mod safety;
 mod server;
 
 use std::time::Duration;
