@@ -3,7 +3,9 @@
 mod support;
 
 use std::{
+    fs,
     net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
     process::{Child, Stdio},
 };
 
@@ -218,6 +220,28 @@ fn a_process_that_dies_at_the_start_is_told_with_its_last_words() {
         let told = estate.complains(how, 1);
         assert!(told.contains("broken-1 ended with exit code 3"), "{told}");
         assert!(told.contains("no such table: cat"), "{told}");
+        assert_eq!(estate.status()["running"], false);
+    }
+}
+
+#[test]
+fn the_operators_token_is_kept_and_refused_once_others_can_read_it() {
+    let estate = Estate::with("[services.mail]\nRUN\n");
+    let file = estate.folder.join("var/operator.token");
+    let token = || fs::read_to_string(&file).expect("made");
+    estate.up_detached();
+    let first = token();
+    estate.says(&["down"]);
+    estate.up_detached();
+    estate.says(&["down"]);
+    assert_eq!(token(), first);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("ours");
+    for how in [
+        &["up", "--no-build", "--ports", "auto"][..],
+        &["up", "--detach", "--no-build", "--ports", "auto"],
+    ] {
+        let told = estate.complains(how, 1);
+        assert!(told.contains("others can read the operator's token"), "{told}");
         assert_eq!(estate.status()["running"], false);
     }
 }

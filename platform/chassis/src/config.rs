@@ -284,11 +284,20 @@ mod tests {
             ("BACKLINE_STORE", "oracle:x"),
             ("BACKLINE_LIMIT", "none"),
             ("BACKLINE_CALLS_EMAIL", "timeout=soon"),
+            ("BACKLINE_OPERATOR_TOKEN_FILE", "/nowhere/token"),
         ]);
         let text =
-            Config::from_vars("loyalty", 0, &[], wrong).expect_err("seven mistakes").to_string();
-        for part in ["'email'", "'8080'", "'pigeon'", "'oracle:x'", "'pigeon:'", "'none'", "'soon'"]
-        {
+            Config::from_vars("loyalty", 0, &[], wrong).expect_err("eight mistakes").to_string();
+        for part in [
+            "'email'",
+            "'8080'",
+            "'pigeon'",
+            "'oracle:x'",
+            "'pigeon:'",
+            "'none'",
+            "'soon'",
+            "'/nowhere/token'",
+        ] {
             assert!(text.contains(part), "{part} is missing in: {text}");
         }
     }
