@@ -61,6 +61,16 @@ async fn a_host_that_came_back_is_ejected_by_exactly_as_many_failures() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn calls_that_end_during_an_ejection_do_not_lengthen_it() {
+    let outliers = outliers(4, 0.5);
+    fail(&outliers, 0, 5);
+    let before = outliers.snapshot();
+    advance(SECOND).await;
+    fail(&outliers, 0, 5);
+    assert_eq!(outliers.snapshot(), before);
+}
+
 // Envoy 26758: the time did not grow with each ejection.
 #[tokio::test(start_paused = true)]
 async fn each_ejection_lasts_longer_up_to_a_maximum() {

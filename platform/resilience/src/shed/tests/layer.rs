@@ -22,6 +22,11 @@ impl ShedRule<u16, Infallible> for Status {
     }
 }
 
+/// An answer that never comes, as its sender is gone.
+fn untold() -> oneshot::Receiver<u16> {
+    oneshot::channel().1
+}
+
 #[tokio::test]
 async fn a_place_is_held_until_the_answer_or_until_nobody_waits() {
     let shed = fixed(1);
@@ -29,11 +34,11 @@ async fn a_place_is_held_until_the_answer_or_until_nobody_waits() {
         .layer(service_fn(|answer: oneshot::Receiver<u16>| async { Ok(answer.await.unwrap()) }));
     let (tell, answer) = oneshot::channel();
     let first = service.ready().await.unwrap().call(answer);
-    assert_eq!(service.ready().await.unwrap().call(oneshot::channel().1).await, Ok(503));
+    assert_eq!(service.ready().await.unwrap().call(untold()).await, Ok(503));
     tell.send(200).unwrap();
     assert_eq!(first.await, Ok(200));
     assert_eq!(shed.snapshot().in_flight, 0);
-    let given_up = service.ready().await.unwrap().call(oneshot::channel().1);
+    let given_up = service.ready().await.unwrap().call(untold());
     assert_eq!(shed.snapshot().in_flight, 1);
     drop(given_up);
     assert_eq!(shed.snapshot().in_flight, 0);
