@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
+use backline_client::Denied;
 use http::{Method, Request, Response, StatusCode, Version, header, uri::Uri};
 
 use crate::{
@@ -16,6 +17,8 @@ use crate::{
 /// Why no instance answered.
 pub(crate) enum Unanswered {
     NobodyHealthy,
+    /// Its breaker or bulkhead refuses.
+    Denied(Denied),
     Failed(Failed),
 }
 

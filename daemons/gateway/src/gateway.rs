@@ -13,11 +13,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use backline_chassis::{Cause, Reply, Resource};
+use backline_client::Discovery;
 use http::{Method, Request, StatusCode, header};
 
 use crate::{
     Routing,
     forward::{Unanswered, forward},
+    guards::{Guards, verdict},
     hygiene::{Known, onward},
     payload::Payload,
     problems::Failure,
@@ -29,16 +31,18 @@ use crate::{
 #[derive(Clone)]
 pub struct Gateway {
     routing: Arc<Routing>,
+    guards: Arc<Guards>,
     answer_within: Duration,
 }
 
 impl Gateway {
-    /// A gateway over a routing table. A service has `answer_within` for the head of its answer,
+    /// A gateway over a routing table, with a breaker and a bulkhead for each service, which
+    /// `discovery` knows and operators steer. A service has `answer_within` for the head of its answer,
     /// counted from the moment its request (or the last piece of it) was passed on; the body of an
     /// answer may take as long as it likes.
     #[must_use]
-    pub fn new(routing: Arc<Routing>, answer_within: Duration) -> Self {
-        Self { routing, answer_within }
+    pub fn new(routing: Arc<Routing>, discovery: Discovery, answer_within: Duration) -> Self {
+        Self { routing, guards: Arc::new(Guards::new(discovery)), answer_within }
     }
 
     /// Its routes: everything.
@@ -75,12 +79,20 @@ impl Gateway {
             let payload = Payload::take(&onward.headers, body, self.answer_within)
                 .await
                 .map_err(Unanswered::Failed)?;
-            forward(&route, &service, &onward, payload, self.answer_within).await
+            // After the body, so that a slow caller holds no place.
+            let guard = self.guards.of(&service);
+            let admission = guard.dependency().admit().await.map_err(Unanswered::Denied)?;
+            let forwarded = forward(&route, &service, &onward, payload, self.answer_within).await;
+            let place = admission.done(verdict(&forwarded));
+            forwarded.map(|answer| answer.map(|body| body.holding(place)))
         };
         let outcome = match outcome.await {
             Ok(answer) => Ok(answer.map(Body::new)),
             Err(Unanswered::NobodyHealthy) => {
                 Err(Failure::NobodyHealthy { service: service.clone() })
+            }
+            Err(Unanswered::Denied(denied)) => {
+                Err(Failure::Denied { service: service.clone(), denied })
             }
             Err(Unanswered::Failed(failed)) => {
                 Err(Failure::Upstream { service: service.clone(), failed })

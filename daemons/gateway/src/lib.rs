@@ -13,6 +13,7 @@
 mod follow;
 mod forward;
 mod gateway;
+mod guards;
 mod hygiene;
 mod payload;
 mod problems;

@@ -1,8 +1,9 @@
 //! The gateway's own errors: the one place where they become HTTP.
 
 use axum::{body::Body, response::Response};
-use backline_client::Cause;
+use backline_client::{Cause, Denied};
 use backline_hypermedia::{Format, Problem, negotiate, render_problem};
+use backline_resilience::State;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::{retry::Failed, target::Refused};
@@ -19,6 +20,7 @@ pub(crate) enum Failure {
     NothingKnown,
     NoService { asked: String, public: Vec<String> },
     NobodyHealthy { service: String },
+    Denied { service: String, denied: Denied },
     Upstream { service: String, failed: Failed },
 }
 
@@ -72,6 +74,7 @@ impl Failure {
             )
             .detail("Nothing was sent to it. Try again in a moment.")
             .with("service", service),
+            Self::Denied { service, denied } => denial(denied).with("service", service),
             Self::Upstream { service, failed } => upstream(*failed).with("service", service),
         }
     }
@@ -96,12 +99,36 @@ impl Failure {
             }
             Self::NothingKnown
             | Self::NobodyHealthy { .. }
+            | Self::Denied { .. }
             | Self::Upstream { failed: Failed::NotSent | Failed::Misdirected, .. } => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER);
             }
             Self::NoService { .. } | Self::Upstream { .. } => {}
         }
         response
+    }
+}
+
+/// Why an operator has stopped a service is not for everybody outside.
+fn denial(denied: &Denied) -> Problem {
+    let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+    match denied {
+        Denied::Open(open) if open.state == State::ForcedOpen => {
+            Problem::new(unavailable, "maintenance", "The service is being maintained")
+                .detail("Nothing was sent to it. Try again later.")
+        }
+        Denied::Open(_) => Problem::new(
+            unavailable,
+            "breaker-open",
+            "The service has failed too often lately and gets a pause",
+        )
+        .detail("Nothing was sent to it. Try again in a moment."),
+        Denied::Full(_) => Problem::new(
+            unavailable,
+            "bulkhead-full",
+            "The service has as many requests at work as the gateway gives it",
+        )
+        .detail("Nothing was sent to it. Try again in a moment."),
     }
 }
 

@@ -37,7 +37,8 @@ pub fn run(args: Args) -> ExitCode {
         let routing = Arc::new(Routing::default());
         let listed = daemon.config.discovery.starts_with("static:");
         let public = if listed { Public::All } else { Public::Tagged };
-        follow(routing.clone(), daemon.discovery, public);
-        Ok(Gateway::new(routing, Duration::from_secs(args.answer_within)).router())
+        follow(routing.clone(), daemon.discovery.clone(), public);
+        Ok(Gateway::new(routing, daemon.discovery, Duration::from_secs(args.answer_within))
+            .router())
     })
 }

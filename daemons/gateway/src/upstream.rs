@@ -14,6 +14,7 @@ use std::{
 
 use axum::body::Body;
 use backline_client::Instance;
+use backline_resilience::Place;
 use bytes::Bytes;
 use http::HeaderValue;
 use http_body::{Frame, SizeHint};
@@ -124,7 +125,7 @@ pub(crate) struct Lease {
 impl Lease {
     /// Ties the connection to the body of its answer.
     pub fn read(self, body: Incoming, framed: bool) -> Answer {
-        Answer { body, framed, ended: false, lease: Some(self) }
+        Answer { body, framed, ended: false, lease: Some(self), _place: None }
     }
 }
 
@@ -154,6 +155,15 @@ pub(crate) struct Answer {
     framed: bool,
     ended: bool,
     lease: Option<Lease>,
+    /// In the service's bulkhead, until the answer is read.
+    _place: Option<Place>,
+}
+
+impl Answer {
+    pub fn holding(mut self, place: Place) -> Self {
+        self._place = Some(place);
+        self
+    }
 }
 
 impl http_body::Body for Answer {

@@ -317,3 +317,22 @@ async fn requests_are_counted_by_service_and_outcome() {
         assert!(metrics.contains(line), "{line} is missing in: {metrics}");
     }
 }
+
+#[tokio::test]
+async fn a_service_that_keeps_failing_gets_a_pause() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let failing = async move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        StatusCode::INTERNAL_SERVER_ERROR
+    };
+    let service = serve(Router::new().fallback(failing)).await;
+    GATEWAY.route("failing", &[service.address]);
+    for _ in 0..20 {
+        assert_eq!(GATEWAY.get("/failing").await.status, 500);
+    }
+    let refused = GATEWAY.get("/failing").await;
+    assert_eq!((refused.status, refused.code().as_str()), (503, "breaker-open"));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(asked.load(Ordering::SeqCst), 20);
+}

@@ -12,7 +12,8 @@ use std::{
 };
 
 use axum::{Router, extract::ConnectInfo};
-use http::Request;
+use backline_hypermedia::{Format, Problem, render_problem};
+use http::{Request, StatusCode};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -24,7 +25,7 @@ use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     signal::unix,
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::timeout,
 };
@@ -55,12 +56,7 @@ pub async fn serve(listener: TcpListener, router: Router, drain: CancellationTok
 }
 
 async fn serve_up_to(most: usize, listener: TcpListener, router: Router, drain: CancellationToken) {
-    let mut server = http1::Builder::new();
-    server
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
-        .max_buf_size(MAX_HEAD)
-        .max_headers(MAX_HEADERS);
+    let server = with_limits();
     let open = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let places = Arc::new(Semaphore::new(most));
@@ -81,12 +77,9 @@ async fn serve_up_to(most: usize, listener: TcpListener, router: Router, drain: 
         };
         let Ok(place) = places.clone().try_acquire_owned() else {
             metrics::counter!("http_connections_refused_total").increment(1);
+            tracing::warn!(connections = most, "a connection too many was refused");
             if let Ok(place) = refusals.clone().try_acquire_owned() {
-                tracing::warn!(connections = most, "a connection too many was refused");
-                connections.spawn(async move {
-                    refuse(stream).await;
-                    drop(place);
-                });
+                connections.spawn(refuse(stream, place));
             }
             continue;
         };
@@ -120,17 +113,31 @@ async fn serve_up_to(most: usize, listener: TcpListener, router: Router, drain: 
     connections.shutdown().await;
 }
 
+fn with_limits() -> http1::Builder {
+    let mut server = http1::Builder::new();
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS);
+    server
+}
+
 /// Tells a connection beyond the limit so. It did not come to a request yet: there is no trace to
 /// name and nothing to negotiate.
-async fn refuse(mut stream: TcpStream) {
-    let problem = r#"{"type":"urn:backline:error:too-many-connections","title":"This process has as many connections as it takes","status":503}"#;
-    let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n\
-         Retry-After: 1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{problem}",
-        problem.len()
+async fn refuse(mut stream: TcpStream, _place: OwnedSemaphorePermit) {
+    let title = "This process has as many connections as it takes";
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-connections", title);
+    let rendered = render_problem(&problem, Format::Json);
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: {}\r\nRetry-After: 1\r\n\
+         Connection: close\r\nContent-Length: {}\r\n\r\n",
+        rendered.content_type,
+        rendered.body.len()
     );
     let told = async {
-        stream.write_all(answer.as_bytes()).await?;
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(&rendered.body).await?;
         stream.shutdown().await?;
         // Closed with its request unread, it would take the answer along.
         tokio::io::copy(&mut stream, &mut tokio::io::sink()).await

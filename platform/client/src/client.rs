@@ -62,6 +62,7 @@ impl Client {
     /// own, and everybody wants to know at once that it is back.
     pub(crate) fn to_host(service: &str, host: &str, caller: &str, limits: Limits) -> Self {
         let dependency = Dependency::new(service, Purpose::Operations, limits);
+        dependency.breaker.on_change(|_, _| {});
         dependency.breaker.disable();
         Self(Arc::new(Inner {
             caller: caller.into(),

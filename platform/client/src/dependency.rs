@@ -9,8 +9,10 @@ use std::{
 };
 
 use backline_resilience::{
-    Backoff, Breaker, BudgetConfig, Bulkhead, OutlierConfig, Outliers, RetryBudget, State,
+    Backoff, Breaker, BudgetConfig, Bulkhead, Full, Open, Outcome, OutlierConfig, Outliers, Permit,
+    Place, RetryBudget, State,
 };
+use tokio::time::Instant;
 
 use crate::{
     Limits,
@@ -45,6 +47,15 @@ impl Purpose {
             Self::Operations => "operations",
             Self::Traffic => "traffic",
         }
+    }
+}
+
+impl Purpose {
+    /// The limits where the settings have none. What comes from outside is as much as all callers
+    /// together.
+    pub(crate) fn limits(self) -> Limits {
+        let limits = Limits::default();
+        if self == Self::Traffic { Limits { connections: 512, ..limits } } else { limits }
     }
 }
 
@@ -115,6 +126,17 @@ impl Dependency {
         }
     }
 
+    /// Asks to send one request by other means than this crate's: the gateway's own data path. The
+    /// breaker must let it through, and the bulkhead have a place.
+    ///
+    /// # Errors
+    /// Which of the two refuses.
+    pub async fn admit(&self) -> Result<Admission<'_>, Denied> {
+        let permit = self.breaker.try_acquire().map_err(Denied::Open)?;
+        let place = self.bulkhead.acquire().await.map_err(Denied::Full)?;
+        Ok(Admission { dependency: self, permit, place, begun: Instant::now() })
+    }
+
     pub(crate) fn note_retry(&self) {
         self.retried.fetch_add(1, Ordering::Relaxed);
     }
@@ -136,6 +158,42 @@ impl Dependency {
             Some(Wish::Reset { .. }) | None => self.breaker.reset(),
         }
         *obeyed = wish;
+    }
+}
+
+/// Leave to send one request. Dropped without a word it says nothing about the service.
+#[derive(Debug)]
+#[must_use = "it has to tell what the request came to"]
+pub struct Admission<'a> {
+    dependency: &'a Dependency,
+    permit: Permit<'a>,
+    place: Place,
+    begun: Instant,
+}
+
+impl Admission<'_> {
+    /// Tells what the request came to. The place is to be held until the answer is read.
+    pub fn done(self, outcome: Outcome) -> Place {
+        self.permit.record(outcome);
+        if outcome != Outcome::Ignored {
+            self.dependency.seen.record(self.begun.elapsed(), Instant::now());
+        }
+        self.place
+    }
+}
+
+/// Who refuses a request.
+#[derive(Debug)]
+pub enum Denied {
+    /// The breaker.
+    Open(Open),
+    /// The bulkhead.
+    Full(Full),
+}
+
+impl std::fmt::Debug for Dependency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dependency").field("service", &self.service).finish_non_exhaustive()
     }
 }
 

@@ -50,7 +50,7 @@ pub use board::{
 };
 pub use cause::Cause;
 pub use client::Client;
-pub use dependency::{Dependency, Purpose};
+pub use dependency::{Admission, Denied, Dependency, Purpose};
 pub use discovery::{Caller, Discovery, Instance, InvalidUrl, Key, KeyOp, Registration};
 pub use error::{Error, Kind, Stage};
 pub use limits::{InvalidLimits, Limits};

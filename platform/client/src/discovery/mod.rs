@@ -183,12 +183,17 @@ impl Discovery {
         if let Some(client) = clients.known.get(&key).and_then(WeakClient::upgrade) {
             return client;
         }
-        let limits = self.0.caller.limits.get(service).cloned().unwrap_or_default();
+        let limits = self.0.caller.limits.get(service).cloned();
+        let limits = limits.unwrap_or_else(|| purpose.limits());
         let dependency = Dependency::new(service, purpose, limits);
         dependency.obey(&clients.wishes);
         let client = Client::discovered(self.clone(), Arc::new(dependency));
         clients.known.retain(|_, client| client.upgrade().is_some());
         clients.known.insert(key, client.downgrade());
+        drop(clients);
+        if tokio::runtime::Handle::try_current().is_ok() {
+            self.listen_to_operators();
+        }
         client
     }
 
