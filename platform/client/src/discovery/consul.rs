@@ -30,12 +30,14 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub fn new(host: &str, caller: &str) -> Self {
+        // Each try is told: a retry that finds a restarted registry would hide that it was away.
+        let calls = Limits { tries: 1, ..Limits::default() };
         // Each watched service holds one connection.
-        let many = Limits { connections: 4096, ..Limits::default() };
+        let polls = Limits { connections: 4096, ..calls.clone() };
         Self {
             host: host.to_owned(),
-            calls: Client::to_host("registry", host, caller, Limits::default()),
-            polls: Client::to_host("registry", host, caller, many),
+            calls: Client::to_host("registry", host, caller, calls),
+            polls: Client::to_host("registry", host, caller, polls),
             away: AtomicBool::new(false),
             faulty: AtomicBool::new(false),
         }
