@@ -19,6 +19,8 @@ struct Cli {
 enum Command {
     #[command(flatten)]
     Supervisor(backline_supervisor::Command),
+    /// Send requests at a steady rate, and measure
+    Load(backline_load::Args),
     /// Run the registry (`up` does this)
     Registry(backline_registry::Args),
     /// Run the gateway (`up` does this)
@@ -32,6 +34,7 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Supervisor(command) => backline_supervisor::run(command),
+        Command::Load(args) => backline_load::command(args),
         Command::Registry(args) => backline_registry::run(args),
         Command::Gateway(args) => backline_gateway::run(args),
         Command::Monitor(args) => backline_monitor::run(args),

@@ -1,0 +1,158 @@
+//! A load for programs and for people.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use serde::Serialize;
+
+use crate::{
+    Outcome, Plan, Tally,
+    plot::{self, Plot, Series},
+};
+
+/// What became of some requests, as JSON has it. Latencies are in milliseconds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Requests whose moment came.
+    pub sent: u64,
+    /// Answered in time and below 400.
+    pub ok: u64,
+    /// The others, by how they failed.
+    pub failures: BTreeMap<String, u64>,
+    /// The mean latency.
+    pub mean_ms: f64,
+    /// By percentile: `p50`, `p90`, `p99`, `p99.9`, `max`.
+    pub latency_ms: BTreeMap<&'static str, f64>,
+}
+
+const PERCENTILES: [(&str, f64); 5] =
+    [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9), ("max", 100.0)];
+
+impl From<&Tally> for Summary {
+    fn from(tally: &Tally) -> Self {
+        let ms = |percent| tally.percentile(percent).as_secs_f64() * 1000.0;
+        Self {
+            sent: tally.sent,
+            ok: tally.ok,
+            failures: tally.failures.iter().map(|(how, n)| (how.to_string(), *n)).collect(),
+            mean_ms: tally.latency.mean() / 1000.0,
+            latency_ms: PERCENTILES.iter().map(|(name, at)| (*name, ms(*at))).collect(),
+        }
+    }
+}
+
+/// A whole load, as JSON has it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Report {
+    rate: f64,
+    throughput: f64,
+    seconds: f64,
+    late_p99_ms: f64,
+    total: Summary,
+    shapes: BTreeMap<String, Summary>,
+}
+
+impl Report {
+    pub fn of(plan: &Plan, outcome: &Outcome) -> Self {
+        Self {
+            rate: plan.rate,
+            throughput: outcome.throughput(),
+            seconds: outcome.lasted.as_secs_f64(),
+            late_p99_ms: outcome.late.value_at_quantile(0.99) as f64 / 1000.0,
+            total: (&outcome.total).into(),
+            shapes: outcome.shapes.iter().map(|(name, t)| (name.clone(), t.into())).collect(),
+        }
+    }
+}
+
+/// The report of one load as a page that stands alone.
+#[must_use]
+pub fn html(plan: &Plan, outcome: &Outcome) -> String {
+    let report = Report::of(plan, outcome);
+    let mut body = format!(
+        "<p>{:.0} requests per second asked for, {:.0} answered, over {:.0} s. The generator was \
+         at most {:.2} ms late with 99 of 100 of them.</p>",
+        report.rate, report.throughput, report.seconds, report.late_p99_ms
+    );
+    body.push_str(&table(&outcome.shapes, &outcome.total));
+    let latencies: Vec<_> =
+        outcome.shapes.iter().map(|(name, tally)| (name.as_str(), &tally.latency)).collect();
+    body.push_str(&plot::percentiles("Latency by percentile", &latencies));
+    let by_second = |value: &dyn Fn(&Tally) -> f64| {
+        let seconds = outcome.seconds.iter().enumerate();
+        seconds.map(|(at, second)| (at as f64, value(&second.tally))).collect::<Vec<_>>()
+    };
+    let ms = |tally: &Tally, at| tally.percentile(at).as_secs_f64() * 1000.0;
+    let latency = Plot::over_time(
+        "Latency over time",
+        "latency (ms)",
+        vec![
+            Series::new("p99", by_second(&|tally| ms(tally, 99.0))),
+            Series::new("p50", by_second(&|tally| ms(tally, 50.0))),
+        ],
+    );
+    let counts = Plot::over_time(
+        "Answers and failures over time",
+        "requests per second",
+        vec![
+            Series::new("answered", by_second(&|tally| tally.ok as f64)),
+            Series::new("failed", by_second(&|tally| tally.failed() as f64)),
+        ],
+    );
+    body.push_str(&latency.logarithmic().svg());
+    body.push_str(&counts.svg());
+    page("Load", &body)
+}
+
+fn table(shapes: &[(String, Tally)], total: &Tally) -> String {
+    let mut rows = String::from(
+        "<table><thead><tr><th>requests</th><th>sent</th><th>answered</th><th>failed</th>\
+         <th>p50 ms</th><th>p90 ms</th><th>p99 ms</th><th>p99.9 ms</th><th>max ms</th></tr></thead>",
+    );
+    let all = ("all".to_owned(), total.clone());
+    let of_all = (shapes.len() > 1).then_some(&all);
+    for (name, tally) in shapes.iter().chain(of_all) {
+        let _ = write!(
+            rows,
+            "<tr><th>{}</th><td>{}</td><td>{}</td><td>{}</td>",
+            escaped(name),
+            tally.sent,
+            tally.ok,
+            tally.failed()
+        );
+        for (_, percent) in PERCENTILES {
+            let ms = tally.percentile(percent).as_secs_f64() * 1000.0;
+            let _ = write!(rows, "<td>{ms:.2}</td>");
+        }
+        rows.push_str("</tr>");
+    }
+    rows.push_str("</table>");
+    rows
+}
+
+/// A page that stands alone: a title, the look of all reports, and what it says (HTML).
+#[must_use]
+pub fn page(title: &str, body: &str) -> String {
+    let title = escaped(title);
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
+         content=\"width=device-width\"><title>{title}</title><style>{LOOK}</style>\
+         <main><h1>{title}</h1>{body}</main></html>"
+    )
+}
+
+const LOOK: &str = "
+:root { color-scheme: light dark; --line: #8884; --soft: #8881 }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0; background: Canvas; color: CanvasText }
+main { max-width: 58rem; margin: 0 auto; padding: 2rem 1rem 4rem }
+h1 { font-size: 1.8rem; letter-spacing: -.02em } h2 { margin-top: 2.5rem }
+table { border-collapse: collapse; width: 100%; margin: 1.5rem 0; font-variant-numeric: tabular-nums }
+th, td { text-align: right; padding: .4rem .6rem; border-bottom: 1px solid var(--line) }
+th:first-child { text-align: left } thead th { font-size: .85rem; color: GrayText }
+svg { width: 100%; height: auto; margin: 1rem 0; background: var(--soft); border-radius: 8px }
+.good { color: #009e73 } .bad { color: #d55e00 } code { font-size: .9em }
+";
+
+/// Text that stands in HTML.
+pub(crate) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
