@@ -109,7 +109,8 @@ impl Workspace {
 impl Member {
     /// Whether this is a service of the company.
     pub fn is_service(&self) -> bool {
-        self.layer() == "musiccorp" && self.folder != "musiccorp/tool"
+        let no_service = ["musiccorp/tool", "musiccorp/gamedays"];
+        self.layer() == "musiccorp" && !no_service.contains(&self.folder.as_str())
     }
 
     /// The first part of its folder: `platform`, `daemons`, `musiccorp`, ...

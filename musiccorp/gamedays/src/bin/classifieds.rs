@@ -1,0 +1,5 @@
+//! The classified-ads site; see `musiccorp_gamedays::classifieds`.
+
+fn main() -> std::process::ExitCode {
+    musiccorp_gamedays::classifieds::run()
+}
