@@ -17,6 +17,7 @@ mod board;
 mod detach;
 mod down;
 mod failure;
+mod gameday;
 mod journal;
 mod keep;
 mod kill;
@@ -59,6 +60,9 @@ pub enum Command {
     Kill(kill::KillArgs),
     /// Stop the processes of a service one after another (SIGTERM), each coming back before the next
     Restart(kill::RestartArgs),
+    /// Scenarios: what happens when something goes wrong
+    #[command(subcommand)]
+    Gameday(gameday::Action),
     /// Become a child of the supervisor (it calls this itself)
     #[command(hide = true)]
     ExecChild(launch::ExecChild),
@@ -74,6 +78,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Logs(args) => logs::run(&args),
         Command::Kill(args) => kill::kill(&args),
         Command::Restart(args) => kill::restart(&args),
+        Command::Gameday(action) => gameday::run(action),
         Command::ExecChild(args) => return args.exec(),
     };
     match done {

@@ -16,6 +16,7 @@ fn system() -> System {
         hint: None,
         ports: Ports { gateway: 1, console: 2, registry: 3 },
         processes: Some("/estate/processes".into()),
+        gamedays: Vec::new(),
         services: vec![
             service("catalog", 2, &[]),
             service(

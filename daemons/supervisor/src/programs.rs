@@ -10,10 +10,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{
-    failure::Failure,
-    system::{System, nearest},
-};
+use crate::{failure::Failure, system::nearest};
 
 /// The programs that an estate may run.
 #[derive(Debug)]
@@ -89,14 +86,13 @@ impl Programs {
         }
     }
 
-    /// Builds what `system` needs, where that is possible.
-    pub fn build(&self, system: &System) -> Result<(), Failure> {
+    /// Builds these programs, where that is possible.
+    pub fn build<'a>(&'a self, runs: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
         let Some(checkout) = &self.checkout else { return Ok(()) };
         let mut cargo = Command::new("cargo");
         cargo.current_dir(&checkout.root).stdin(Stdio::null());
         // No `-p`: a choice of packages unifies features differently and compiles much again.
         cargo.args(["build", "--profile", &checkout.profile]);
-        let runs = system.services.iter().map(|service| service.run.as_str());
         let mut needed: BTreeSet<&str> = runs.filter(|run| !run.contains('/')).collect();
         if let Some(name) = self.other_profile() {
             needed.insert(name);

@@ -28,8 +28,22 @@ pub struct System {
     pub processes: Option<PathBuf>,
     /// In the order of the file.
     pub services: Vec<Service>,
+    /// Scenarios that are run on demand, in the order of the file.
+    pub gamedays: Vec<Gameday>,
     /// The folder of the file.
     pub folder: PathBuf,
+}
+
+/// A scenario: what happens when something goes wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gameday {
+    pub name: String,
+    /// One sentence for people.
+    pub about: String,
+    /// The program that runs it.
+    pub run: String,
+    /// Further programs that it starts.
+    pub needs: Vec<String>,
 }
 
 /// The three addresses that people know by heart.
@@ -53,6 +67,11 @@ pub struct Service {
 }
 
 impl System {
+    /// The programs of all services.
+    pub fn programs(&self) -> impl Iterator<Item = &str> {
+        self.services.iter().map(|service| service.run.as_str())
+    }
+
     /// Reads the file.
     ///
     /// # Errors

@@ -52,7 +52,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if !free_ports {
         ports::fixed(system.ports)?;
     }
-    programs.build(&system)?;
+    programs.build(system.programs())?;
     programs.become_asked_profile()?;
     let estate = Estate { system, programs, var, free_ports, on_terminal: !args.background };
     if args.detach { detach::run(&estate, &file) } else { estate.run() }

@@ -42,6 +42,12 @@ pub struct Args {
     /// Seconds for which the old service is slow in the two timelines
     #[arg(long, default_value_t = 30)]
     slow: u64,
+    /// Seconds before and after it
+    #[arg(long, default_value_t = 8)]
+    around: u64,
+    /// Workers of the one pool that the site without the measures has
+    #[arg(long, default_value_t = 800)]
+    workers: usize,
 }
 
 /// Runs the game day. The exit code is 0 when the measures held and the site without them did not,

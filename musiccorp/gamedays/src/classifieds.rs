@@ -5,7 +5,11 @@
 //! did: all calls share one pool of workers, each call has a timeout, and the wait for a worker has
 //! none.
 
-use std::{process::ExitCode, sync::LazyLock, time::Duration};
+use std::{
+    process::ExitCode,
+    sync::{LazyLock, OnceLock},
+    time::Duration,
+};
 
 use axum::routing::get;
 use backline_chassis::{Answer, App, Cx, Problem, Query, Resource, Service};
@@ -20,16 +24,16 @@ use serde::Deserialize;
 use tokio::{sync::Semaphore, time::timeout};
 use utoipa_axum::router::OpenApiRouter;
 
-/// The workers of the one pool.
-const WORKERS: usize = 800;
 /// A worker's call ends after this time. That was in order.
 const WORKED_FOR: Duration = Duration::from_secs(30);
 /// Ads that do not come in this time are left out.
 const SHOWN_WITHIN: Duration = Duration::from_millis(400);
-/// `host:port` of the two services, separated by a comma: calls go there without the measures.
+/// `host:port` of the two services and the number of workers, separated by commas: calls go there
+/// without the measures.
 const UNGUARDED: &str = "CLASSIFIEDS_UNGUARDED";
 
-static POOL: Semaphore = Semaphore::const_new(WORKERS);
+/// The workers of the one pool; their number is set at the first call.
+static POOL: OnceLock<Semaphore> = OnceLock::new();
 #[expect(
     clippy::disallowed_methods,
     reason = "how not to call others: this is what the game day is about"
@@ -49,8 +53,8 @@ pub fn run() -> ExitCode {
         .calls("new-ads", "the page comes without the new ads, and says so")
         .calls("old-ads", "the page comes without the old ads, and says so")
         .setting(UNGUARDED, |value| {
-            let two = value.split(',').count() == 2;
-            two.then_some(()).ok_or_else(|| "give host:port,host:port".to_owned())
+            let right = || "give host:port,host:port,WORKERS".to_owned();
+            Pool::read(value).map(drop).ok_or_else(right)
         })
         .run()
 }
@@ -79,10 +83,11 @@ impl Kind {
 async fn search(cx: Cx, Query(search): Query<Search>) -> Answer {
     let service = search.ads.service();
     let path = format!("/{service}/search");
-    if let Some(hosts) = cx.app().setting(UNGUARDED) {
-        let (new, old) = hosts.split_once(',').unwrap_or_default();
-        let host = if matches!(search.ads, Kind::New) { new } else { old };
-        let ads = unguarded(&format!("http://{host}{path}")).await?;
+    if let Some(pool) = cx.app().setting(UNGUARDED).and_then(Pool::read) {
+        let host = if matches!(search.ads, Kind::New) { pool.new } else { pool.old };
+        // As with a thread for each request, the work goes on when the caller has given up.
+        let work = unguarded(format!("http://{host}{path}"), pool.workers);
+        let ads = tokio::spawn(work).await.map_err(|error| failed(error.to_string()))??;
         return Ok(page().field("ads", ads).into());
     }
     let together = cx.together(SHOWN_WITHIN);
@@ -99,13 +104,31 @@ fn page() -> Resource {
     Resource::new("/classifieds/search")
 }
 
-async fn unguarded(url: &str) -> Result<serde_json::Value, Problem> {
-    let failed = |what: String| {
-        Problem::new(StatusCode::BAD_GATEWAY, "dependency-failed", "The ads could not be fetched")
-            .detail(what)
-    };
+/// Where unguarded calls go, and how many there may be.
+struct Pool<'a> {
+    new: &'a str,
+    old: &'a str,
+    workers: usize,
+}
+
+impl<'a> Pool<'a> {
+    fn read(setting: &'a str) -> Option<Self> {
+        let mut parts = setting.split(',');
+        let (new, old) = (parts.next()?, parts.next()?);
+        let workers = parts.next()?.parse().ok()?;
+        parts.next().is_none().then_some(Self { new, old, workers })
+    }
+}
+
+fn failed(what: String) -> Problem {
+    Problem::new(StatusCode::BAD_GATEWAY, "dependency-failed", "The ads could not be fetched")
+        .detail(what)
+}
+
+async fn unguarded(url: String, workers: usize) -> Result<serde_json::Value, Problem> {
+    let pool = POOL.get_or_init(|| Semaphore::new(workers));
     // As long as it takes: the pool's limit on this wait was off by default.
-    let _worker = POOL.acquire().await.map_err(|error| failed(error.to_string()))?;
+    let _worker = pool.acquire().await.map_err(|error| failed(error.to_string()))?;
     let uri = url.parse().map_err(|error| failed(format!("{error}")))?;
     let call = async {
         let answer = CLIENT.get(uri).await.map_err(|error| failed(error.to_string()))?;

@@ -1,5 +1,7 @@
 //! Reads `system.toml` by hand over the parsed tables: a derived reader stops at its first mistake.
 
+mod gamedays;
+
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use toml::{
@@ -80,7 +82,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn system(&mut self, root: &'a Spanned<DeTable<'a>>) -> System {
         let root = Section { path: String::new(), span: 0..0, table: root.get_ref() };
-        self.only(&root, &["system", "ports", "monitor", "services"]);
+        self.only(&root, &["system", "ports", "monitor", "services", "gamedays"]);
         let (mut name, mut hint) = (String::new(), None);
         let (mut environment, mut zone) = ("dev".to_owned(), "local".to_owned());
         if let Some(about) = self.section(&root, "system") {
@@ -125,6 +127,7 @@ impl<'a> Reader<'a> {
             ports: self.ports(&root),
             processes,
             services: self.services(&root),
+            gamedays: self.gamedays(&root),
             folder: self.folder.to_owned(),
         }
     }

@@ -14,8 +14,6 @@ use super::{Args, DEAD_SLOW, Failed, site::OLD_PLACES, site::Site};
 pub const STORY_RATE: f64 = 7000.0;
 /// Of the highest rate that is held.
 const SHARE_OF_MAX: f64 = 0.6;
-/// The site before and after the slow time of a timeline.
-const AROUND: Duration = Duration::from_secs(8);
 const SAMPLED_EVERY: Duration = Duration::from_millis(200);
 
 /// What was found.
@@ -138,7 +136,7 @@ impl Timeline {
 pub async fn measure(args: &Args) -> Result<Findings, Failed> {
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(120));
-    let site = Arc::new(Site::start(true).await?);
+    let site = Arc::new(Site::start(None).await?);
     let (highest, rate) = match args.rate {
         Some(rate) => (None, rate),
         None => {
@@ -152,11 +150,12 @@ pub async fn measure(args: &Args) -> Result<Findings, Failed> {
         bar.set_message(format!("{rate:.0} requests/s: pair {number} of {}", args.pairs));
         pairs.push(pair(&site, rate, seconds, number % 2 == 0).await?);
     }
-    let slow = Duration::from_secs(args.slow);
+    let (around, slow) = (Duration::from_secs(args.around), Duration::from_secs(args.slow));
     bar.set_message(format!("{rate:.0} requests/s: the measures on"));
-    let on = timeline(site, rate, slow).await?;
+    let on = timeline(site, rate, around, slow).await?;
     bar.set_message(format!("{rate:.0} requests/s: the measures off"));
-    let off = timeline(Arc::new(Site::start(false).await?), rate, slow).await?;
+    let bare = Arc::new(Site::start(Some(args.workers)).await?);
+    let off = timeline(bare, rate, around, slow).await?;
     bar.finish_and_clear();
     Ok(Findings { highest, rate, pairs, on, off })
 }
@@ -213,19 +212,24 @@ async fn pair(
     Ok(pair)
 }
 
-async fn timeline(site: Arc<Site>, rate: f64, slow: Duration) -> Result<Timeline, Failed> {
+async fn timeline(
+    site: Arc<Site>,
+    rate: f64,
+    around: Duration,
+    slow: Duration,
+) -> Result<Timeline, Failed> {
     site.old_ads_take(Duration::ZERO).await?;
     let watched = Watched::start(site.clone());
-    let plan = site.plan(rate, AROUND + slow + AROUND)?;
+    let plan = site.plan(rate, around + slow + around)?;
     let begun = Instant::now();
     let load = tokio::spawn(run(plan, CancellationToken::new(), |_| {}));
-    tokio::time::sleep_until(begun + AROUND).await;
+    tokio::time::sleep_until(begun + around).await;
     site.old_ads_take(DEAD_SLOW).await?;
-    tokio::time::sleep_until(begun + AROUND + slow).await;
+    tokio::time::sleep_until(begun + around + slow).await;
     site.old_ads_take(Duration::ZERO).await?;
     let outcome = load.await??;
     let samples = watched.stop().await;
-    let span = AROUND.as_secs_f64()..(AROUND + slow).as_secs_f64();
+    let span = around.as_secs_f64()..(around + slow).as_secs_f64();
     Ok(Timeline { outcome, samples, slow: span })
 }
 

@@ -36,12 +36,12 @@ pub struct Site {
 }
 
 impl Site {
-    /// Starts all three, with the measures or without.
-    pub async fn start(measures: bool) -> Result<Self, Failed> {
+    /// Starts all three, with the measures, or with so many workers in one pool.
+    pub async fn start(workers: Option<usize>) -> Result<Self, Failed> {
         let folder = std::env::temp_dir().join(format!(
             "cascade-{}-{}",
             std::process::id(),
-            if measures { "on" } else { "off" }
+            if workers.is_none() { "on" } else { "off" }
         ));
         std::fs::create_dir_all(&folder)?;
         let mut processes = Vec::new();
@@ -55,9 +55,9 @@ impl Site {
         let new = start("new-ads", &[("BACKLINE_DISCOVERY", "static:"), unlimited]).await?;
         let old = start("old-ads", &[("BACKLINE_DISCOVERY", "static:"), unlimited]).await?;
         let both = format!("static:new-ads={new},old-ads={old}");
-        let unguarded = format!("{new},{old}");
+        let unguarded = format!("{new},{old},{}", workers.unwrap_or_default());
         let mut variables = vec![("BACKLINE_DISCOVERY", both.as_str())];
-        if measures {
+        if workers.is_none() {
             variables.push(("BACKLINE_CALLS_OLD_ADS", OLD_LIMITS));
             variables.push(("BACKLINE_CALLS_NEW_ADS", NEW_LIMITS));
         } else {
