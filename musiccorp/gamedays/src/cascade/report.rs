@@ -6,7 +6,7 @@ use std::{
 };
 
 use backline_load::{
-    Summary, page,
+    Summary, Tally, page,
     plot::{self, Phase, Plot, Series},
 };
 use serde_json::json;
@@ -114,30 +114,46 @@ fn html(findings: &Findings) -> String {
     body.push_str("<h2>Healthy traffic, with the measures</h2>");
     body.push_str(&pairs(findings));
     body.push_str("<h2>Before, while and after</h2>");
-    let (on, off) = (&findings.on, &findings.off);
-    let marked = |plot: Plot| {
-        let slow = Phase { name: "old ads dead slow".into(), span: on.slow.clone() };
-        plot.marked(vec![slow]).svg()
-    };
-    let over = |timeline: &Timeline, of: &dyn Fn(&backline_load::Tally) -> f64| {
-        let seconds = timeline.outcome.seconds.iter().enumerate();
-        seconds.map(|(at, second)| (at as f64, of(&second.tally))).collect::<Vec<_>>()
-    };
-    let connections = |timeline: &Timeline| {
-        timeline.samples.iter().map(|s| (s.at, s.connections as f64)).collect::<Vec<_>>()
-    };
+    for plot in plots(&findings.on, &findings.off) {
+        body.push_str(&plot);
+    }
+    page("Game day: the cascade", &body)
+}
+
+/// Both sites over time, and the latency of those who want new ads.
+fn plots(on: &Timeline, off: &Timeline) -> Vec<String> {
+    let slow = Phase { name: "old ads dead slow".into(), span: on.slow.clone() };
+    let marked = |plot: Plot| plot.marked(vec![slow.clone()]).svg();
     let both = |title: &str, unit: &str, of: &dyn Fn(&Timeline) -> Vec<(f64, f64)>| {
         let series = vec![Series::new("measures on", of(on)), Series::new("measures off", of(off))];
         Plot::over_time(title, unit, series)
     };
-    body.push_str(&marked(both("Connections to the old ads", "connections", &connections)));
-    body.push_str(&marked(both("Answered in time", "requests per second", &|timeline| {
-        over(timeline, &|tally| tally.ok as f64)
-    })));
-    let p99 = |tally: &backline_load::Tally| tally.percentile(99.0).as_secs_f64() * 1000.0;
-    let latency = both("Latency of all requests, p99", "ms", &|timeline| over(timeline, &p99));
-    body.push_str(&marked(latency.logarithmic()));
-    let state = on.samples.iter().filter_map(|sample| {
+    let connections = |timeline: &Timeline| {
+        timeline.samples.iter().map(|s| (s.at, s.connections as f64)).collect()
+    };
+    let answered = |timeline: &Timeline| by_second(timeline, &|tally| tally.ok as f64);
+    let p99 = |tally: &Tally| tally.percentile(99.0).as_secs_f64() * 1000.0;
+    let latency = |timeline: &Timeline| by_second(timeline, &p99);
+    let latencies: Vec<_> = [("measures on", on), ("measures off", off)]
+        .into_iter()
+        .filter_map(|(name, timeline)| Some((name, &timeline.outcome.shape("new")?.latency)))
+        .collect();
+    vec![
+        marked(both("Connections to the old ads", "connections", &connections)),
+        marked(both("Answered in time", "requests per second", &answered)),
+        marked(both("Latency of all requests, p99", "ms", &latency).logarithmic()),
+        marked(breaker(on)),
+        plot::percentiles("Those who want new ads: latency by percentile", &latencies),
+    ]
+}
+
+fn by_second(timeline: &Timeline, of: &dyn Fn(&Tally) -> f64) -> Vec<(f64, f64)> {
+    let seconds = timeline.outcome.seconds.iter().enumerate();
+    seconds.map(|(at, second)| (at as f64, of(&second.tally))).collect()
+}
+
+fn breaker(on: &Timeline) -> Plot {
+    let states = on.samples.iter().filter_map(|sample| {
         let state = match sample.breaker.as_deref()? {
             "closed" => 0.0,
             "half-open" => 1.0,
@@ -145,18 +161,9 @@ fn html(findings: &Findings) -> String {
         };
         Some((sample.at, state))
     });
-    let breaker = Plot::over_time(
-        "The breaker before the old ads: 0 closed, 1 half-open, 2 open",
-        "state",
-        vec![Series::new("measures on", state).stepped()],
-    );
-    body.push_str(&marked(breaker));
-    let latencies: Vec<_> = [("measures on", on), ("measures off", off)]
-        .into_iter()
-        .filter_map(|(name, timeline)| Some((name, &timeline.outcome.shape("new")?.latency)))
-        .collect();
-    body.push_str(&plot::percentiles("Those who want new ads: latency by percentile", &latencies));
-    page("Game day: the cascade", &body)
+    let title = "The breaker before the old ads: 0 closed, 1 half-open, 2 open";
+    let series = Series::new("measures on", states).stepped();
+    Plot::over_time(title, "state", vec![series])
 }
 
 fn pairs(findings: &Findings) -> String {
