@@ -154,8 +154,11 @@ impl Breaker {
         let now = Instant::now();
         let (admitted, epoch) = self.change(|core| (core.admit(now), core.epoch));
         match admitted {
-            Some(pass) => Ok(self.permit(epoch, pass, Some(now))),
-            None => Err(self.refusal(now)),
+            Ok(pass) => Ok(self.permit(epoch, pass, Some(now))),
+            Err(refusal) => {
+                self.0.refused.fetch_add(1, Ordering::Relaxed);
+                Err(refusal)
+            }
         }
     }
 
@@ -163,18 +166,6 @@ impl Breaker {
         let timed = self.0.slow_call != Duration::MAX;
         let begun = timed.then(|| now.unwrap_or_else(Instant::now));
         Permit { breaker: self, epoch, pass, begun, told: false }
-    }
-
-    fn refusal(&self, now: Instant) -> Open {
-        self.0.refused.fetch_add(1, Ordering::Relaxed);
-        let core = lock(&self.0.core);
-        let left = core.config.open_for.saturating_sub(now.saturating_duration_since(core.since));
-        Open {
-            // Somebody may have closed it meanwhile; this call is refused all the same.
-            state: if core.state == State::Closed { State::HalfOpen } else { core.state },
-            retry_after: (core.state == State::Open).then_some(left),
-            reason: core.reason.clone(),
-        }
     }
 
     /// What it has seen.
