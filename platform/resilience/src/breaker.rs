@@ -56,6 +56,12 @@ const PASSES: u64 = 1;
 const CALM: u64 = 2;
 const EPOCH: u32 = 2;
 
+fn fast_word(core: &Core) -> u64 {
+    let passes = matches!(core.state, State::Closed | State::Disabled | State::ObserveOnly);
+    let calm = core.state == State::Disabled || core.is_calm();
+    (core.epoch << EPOCH) | if passes { PASSES } else { 0 } | if calm { CALM } else { 0 }
+}
+
 /// The right to make one call. Dropped without a result, it counts as [`Outcome::Ignored`].
 #[must_use = "a call that is let through has to tell what it came to"]
 pub struct Permit<'a> {
@@ -173,6 +179,7 @@ impl Breaker {
     pub fn snapshot(&self) -> Snapshot {
         let now = Instant::now();
         let mut core = lock(&self.0.core);
+        debug_assert_eq!(self.0.fast.load(Ordering::Acquire), fast_word(&core));
         let tally = core.tally(now);
         let rates = core.rates(now);
         Snapshot {
@@ -226,16 +233,11 @@ impl Breaker {
     fn change<T>(&self, work: impl FnOnce(&mut Core) -> T) -> T {
         let (result, before, after) = {
             let mut core = lock(&self.0.core);
+            debug_assert_eq!(self.0.fast.load(Ordering::Acquire), fast_word(&core));
             let before = core.state;
             let result = work(&mut core);
-            let after = core.state;
-            let passes = matches!(after, State::Closed | State::Disabled | State::ObserveOnly);
-            let calm = after == State::Disabled || core.is_calm();
-            let fast = (core.epoch << EPOCH)
-                | if passes { PASSES } else { 0 }
-                | if calm { CALM } else { 0 };
-            self.0.fast.store(fast, Ordering::Release);
-            (result, before, after)
+            self.0.fast.store(fast_word(&core), Ordering::Release);
+            (result, before, core.state)
         };
         if before != after {
             let listener = lock(&self.0.listener).clone();
