@@ -5,6 +5,8 @@
 
 mod closed;
 mod half_open;
+mod layer;
+mod model;
 mod operator;
 
 use std::time::Duration;
