@@ -56,6 +56,12 @@ const PASSES: u64 = 1;
 const CALM: u64 = 2;
 const EPOCH: u32 = 2;
 
+fn fast_word(core: &Core) -> u64 {
+    let passes = matches!(core.state, State::Closed | State::Disabled | State::ObserveOnly);
+    let calm = core.state == State::Disabled || core.is_calm();
+    (core.epoch << EPOCH) | if passes { PASSES } else { 0 } | if calm { CALM } else { 0 }
+}
+
 /// The right to make one call. Dropped without a result, it counts as [`Outcome::Ignored`].
 #[must_use = "a call that is let through has to tell what it came to"]
 pub struct Permit<'a> {
@@ -154,8 +160,11 @@ impl Breaker {
         let now = Instant::now();
         let (admitted, epoch) = self.change(|core| (core.admit(now), core.epoch));
         match admitted {
-            Some(pass) => Ok(self.permit(epoch, pass, Some(now))),
-            None => Err(self.refusal(now)),
+            Ok(pass) => Ok(self.permit(epoch, pass, Some(now))),
+            Err(refusal) => {
+                self.0.refused.fetch_add(1, Ordering::Relaxed);
+                Err(refusal)
+            }
         }
     }
 
@@ -165,23 +174,12 @@ impl Breaker {
         Permit { breaker: self, epoch, pass, begun, told: false }
     }
 
-    fn refusal(&self, now: Instant) -> Open {
-        self.0.refused.fetch_add(1, Ordering::Relaxed);
-        let core = lock(&self.0.core);
-        let left = core.config.open_for.saturating_sub(now.saturating_duration_since(core.since));
-        Open {
-            // Somebody may have closed it meanwhile; this call is refused all the same.
-            state: if core.state == State::Closed { State::HalfOpen } else { core.state },
-            retry_after: (core.state == State::Open).then_some(left),
-            reason: core.reason.clone(),
-        }
-    }
-
     /// What it has seen.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let now = Instant::now();
         let mut core = lock(&self.0.core);
+        debug_assert_eq!(self.0.fast.load(Ordering::Acquire), fast_word(&core));
         let tally = core.tally(now);
         let rates = core.rates(now);
         Snapshot {
@@ -235,16 +233,11 @@ impl Breaker {
     fn change<T>(&self, work: impl FnOnce(&mut Core) -> T) -> T {
         let (result, before, after) = {
             let mut core = lock(&self.0.core);
+            debug_assert_eq!(self.0.fast.load(Ordering::Acquire), fast_word(&core));
             let before = core.state;
             let result = work(&mut core);
-            let after = core.state;
-            let passes = matches!(after, State::Closed | State::Disabled | State::ObserveOnly);
-            let calm = after == State::Disabled || core.is_calm();
-            let fast = (core.epoch << EPOCH)
-                | if passes { PASSES } else { 0 }
-                | if calm { CALM } else { 0 };
-            self.0.fast.store(fast, Ordering::Release);
-            (result, before, after)
+            self.0.fast.store(fast_word(&core), Ordering::Release);
+            (result, before, core.state)
         };
         if before != after {
             let listener = lock(&self.0.listener).clone();

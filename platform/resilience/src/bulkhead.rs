@@ -4,6 +4,8 @@
 //! pool that has a limit but no limit on the wait for it only moves the queue.
 
 mod layer;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt,

@@ -1,6 +1,8 @@
 //! The end of the time for something, and a layer that keeps it.
 
 mod layer;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt, time::Duration};
 
@@ -25,6 +27,9 @@ pub use self::layer::{Late, LateError, TimeoutLayer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
 
+/// As good as no end, and within the reach of any clock.
+const FOR_EVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
 /// The time was over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimedOut;
@@ -38,10 +43,11 @@ impl fmt::Display for TimedOut {
 }
 
 impl Deadline {
-    /// So long from now.
+    /// So long from now; a time that no clock can hold counts as thirty years.
     #[must_use]
     pub fn after(time: Duration) -> Self {
-        Self(Instant::now() + time)
+        let now = Instant::now();
+        Self(now.checked_add(time).unwrap_or_else(|| now + FOR_EVER))
     }
 
     /// At this moment.
@@ -75,11 +81,15 @@ impl Deadline {
         self.min(other)
     }
 
-    /// Waits for `work`, and drops it when the time is over.
+    /// Waits for `work`, and drops it when the time is over. Work that comes too late is not begun.
     ///
     /// # Errors
     /// [`TimedOut`] then.
     pub async fn within<T>(self, work: impl Future<Output = T>) -> Result<T, TimedOut> {
+        // The timeout alone would still let through what is ready at once.
+        if self.is_over() {
+            return Err(TimedOut);
+        }
         timeout_at(self.0, work).await.map_err(|_| TimedOut)
     }
 }

@@ -10,7 +10,7 @@ pub enum Window {
     /// The last so many calls; from 1 to 10,000.
     Count(u32),
     /// The calls of the last so long; from 1 s to an hour. Counted in ten slices: a call is
-    /// forgotten up to a tenth of the window late.
+    /// forgotten up to a tenth of the window early.
     Time(Duration),
 }
 

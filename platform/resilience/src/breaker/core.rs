@@ -6,6 +6,7 @@
 use tokio::time::Instant;
 
 use super::{
+    Open,
     config::BreakerConfig,
     window::{Calls, Tally},
 };
@@ -43,7 +44,7 @@ pub(super) struct Core {
 #[derive(Default)]
 struct Probes {
     next: u64,
-    /// Those that have not come back, oldest first, with the end of their time.
+    /// Those that have not come back, oldest first, with when they began.
     out: Vec<(u64, Instant)>,
     results: Tally,
 }
@@ -82,39 +83,48 @@ impl Core {
         self.probes = Probes { next: self.probes.next, ..Probes::default() };
     }
 
-    /// Whether a call may pass, and as what.
-    pub fn admit(&mut self, now: Instant) -> Option<Pass> {
-        if self.state == State::Open
-            && now.saturating_duration_since(self.since) > self.config.open_for
-        {
-            self.enter(State::HalfOpen, None, now);
-        }
+    /// Lets a call pass and says as what, or says why not.
+    pub fn admit(&mut self, now: Instant) -> Result<Pass, Open> {
+        let open_since = now.saturating_duration_since(self.since);
         match self.state {
+            State::Open if open_since > self.config.open_for => {
+                self.enter(State::HalfOpen, None, now);
+            }
+            State::HalfOpen => self.expire_probes(now),
+            _ => {}
+        }
+        let pass = match self.state {
             State::Closed | State::Disabled | State::ObserveOnly => Some(Pass::Call),
             State::Open | State::ForcedOpen => None,
             State::HalfOpen => self.admit_probe(now),
+        };
+        pass.ok_or_else(|| self.refusal(now))
+    }
+
+    fn refusal(&self, now: Instant) -> Open {
+        let left = self.config.open_for.saturating_sub(now.saturating_duration_since(self.since));
+        Open {
+            state: self.state,
+            retry_after: (self.state == State::Open).then_some(left),
+            reason: self.reason.clone(),
         }
     }
 
     fn admit_probe(&mut self, now: Instant) -> Option<Pass> {
-        self.expire_probes(now);
-        if self.state != State::HalfOpen {
-            return None;
-        }
         let placed = self.probes.out.len() + self.probes.results.calls as usize;
         if placed >= self.config.probes as usize {
             return None;
         }
         let probe = self.probes.next;
         self.probes.next += 1;
-        self.probes.out.push((probe, now + self.config.probe_within));
+        self.probes.out.push((probe, now));
         Some(Pass::Probe(probe))
     }
 
     /// Probes that never came back must not hold the decision up for ever.
     fn expire_probes(&mut self, now: Instant) {
-        while let Some((_, end)) = self.probes.out.first() {
-            if *end >= now || self.state != State::HalfOpen {
+        while let Some((_, begun)) = self.probes.out.first() {
+            if now.saturating_duration_since(*begun) <= self.config.probe_within {
                 return;
             }
             self.probes.out.remove(0);
@@ -135,7 +145,8 @@ impl Core {
             }
             Pass::Call => {
                 self.calls.record(failed, slow, now);
-                if self.state == State::Closed && (failed || slow) && self.is_over(now) {
+                // A good call can open it too: the one that completes the minimum.
+                if self.state == State::Closed && self.is_over(now) {
                     self.enter(State::Open, None, now);
                 }
             }

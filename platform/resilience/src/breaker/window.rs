@@ -108,15 +108,7 @@ impl Calls {
         let Self::Time { slices, current, begun, slice } = self else { return };
         let over = now.saturating_duration_since(*begun).as_nanos() / slice.as_nanos();
         let over = u32::try_from(over).unwrap_or(u32::MAX);
-        if over == 0 {
-            return;
-        }
-        if over as usize >= SLICES {
-            *slices = Default::default();
-            *begun = now;
-            return;
-        }
-        for _ in 0..over {
+        for _ in 0..over.min(SLICES as u32) {
             *current = (*current + 1) % SLICES;
             slices[*current] = Tally::default();
         }
