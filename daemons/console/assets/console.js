@@ -3,6 +3,8 @@
 "use strict";
 (() => {
   const main = document.getElementById("main");
+  // A page that stays as it is.
+  if (!main.dataset.live) return;
   const told = document.getElementById("told");
   const asOf = document.getElementById("as-of");
   const asOfText = document.getElementById("as-of-text");

@@ -16,8 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     assets,
+    boards::Process,
     catalog::Service,
     console::Console,
+    operator::Maintained,
     problems::{self, Trace},
 };
 
@@ -26,6 +28,8 @@ pub(crate) fn routes() -> Router<Arc<Console>> {
         .route("/api", get(index))
         .route("/api/services", get(services))
         .route("/api/processes", get(processes))
+        .route("/api/breakers", get(breakers))
+        .route("/api/audit", get(audit))
 }
 
 async fn index(request: HeaderMap) -> Response {
@@ -52,6 +56,26 @@ async fn services(
     let services = known.services.as_deref().ok_or_else(|| problems::away("registry", &trace))?;
     let as_of = known.as_of();
     Ok(answer(&request, as_of, &services, &Services { as_of, services }))
+}
+
+#[derive(Serialize)]
+struct Breakers<'a> {
+    as_of: Timestamp,
+    maintenance: &'a [Maintained],
+    processes: &'a [Process],
+}
+
+async fn breakers(State(console): State<Arc<Console>>, request: HeaderMap) -> Response {
+    let (processes, as_of) = (console.boards().await, Timestamp::now());
+    let maintenance = &*console.operators.maintained();
+    let lasting = (maintenance, &*processes);
+    answer(&request, as_of, &lasting, &Breakers { as_of, maintenance, processes: &processes })
+}
+
+async fn audit(State(console): State<Arc<Console>>, request: HeaderMap) -> Response {
+    let (records, as_of) = (console.operators.audit(), Timestamp::now());
+    let whole = serde_json::json!({ "as_of": as_of, "records": records });
+    answer(&request, as_of, &records, &whole)
 }
 
 #[derive(Deserialize)]

@@ -1,14 +1,16 @@
 use std::{sync::Arc, time::Duration};
 
-use backline_client::Discovery;
+use backline_client::{Discovery, Purpose};
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    boards::{Boards, Process},
     catalog::Health,
     live::Live,
     monitor::{Monitor, Seen},
+    operator::Operators,
     registry::{Contact, Known, Source},
     view::{self, Banner, Main},
 };
@@ -47,7 +49,9 @@ impl Default for Timings {
 pub(crate) struct Console {
     pub registry: watch::Receiver<Arc<Known>>,
     pub monitor: Monitor,
+    pub operators: Operators,
     pub live: Live,
+    boards: Boards,
     pub timings: Timings,
     pub drain: CancellationToken,
     registry_host: Option<String>,
@@ -59,6 +63,7 @@ pub(crate) struct Console {
 pub(crate) enum Topic {
     Services,
     Processes,
+    Breakers,
     /// The instances of a correlation id.
     Correlated(String),
 }
@@ -78,14 +83,17 @@ impl Console {
     pub fn start(
         source: Source,
         discovery: &Discovery,
+        operators: Operators,
         gateway: Option<String>,
         timings: Timings,
         drain: &CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
             registry: source.follow(discovery, timings),
-            monitor: Monitor::new(discovery.client("monitor")),
+            monitor: Monitor::new(discovery.client_for("monitor", Purpose::Operations)),
+            operators,
             live: Live::default(),
+            boards: Boards::default(),
             timings,
             drain: drain.clone(),
             registry_host: source.host().map(str::to_owned),
@@ -93,12 +101,35 @@ impl Console {
         })
     }
 
+    /// What every process tells of its breakers.
+    pub async fn boards(&self) -> Arc<Vec<Process>> {
+        let known = self.registry.borrow().clone();
+        self.boards.all(known.services(), self.timings.poll.mul_f64(0.9)).await
+    }
+
+    async fn show_breakers(&self) -> Result<Shown, askama::Error> {
+        let (boards, now) = (self.boards().await, Timestamp::now());
+        let banners = about_registry(&self.registry.borrow()).into_iter().collect();
+        let Main { html, title, found } =
+            view::breakers(&boards, &self.operators.maintained(), banners, now)?;
+        Ok(Shown { html: html.into(), title, as_of: now, found })
+    }
+
     /// The main part of a page, for its first load as for its updates.
     pub async fn show(&self, topic: &Topic) -> Result<Shown, askama::Error> {
+        match topic {
+            Topic::Breakers => self.show_breakers().await,
+            _ => self.show_seen(topic).await,
+        }
+    }
+
+    async fn show_seen(&self, topic: &Topic) -> Result<Shown, askama::Error> {
         // Just below the time between two polls: several pages' polls are one.
         let age = self.timings.poll.mul_f64(0.9);
         let seen = match topic {
-            Topic::Services | Topic::Processes => self.monitor.overview(age).await,
+            Topic::Services | Topic::Processes | Topic::Breakers => {
+                self.monitor.overview(age).await
+            }
             Topic::Correlated(correlation) => self.monitor.correlated(correlation).await,
         };
         let known = self.registry.borrow().clone();
@@ -127,7 +158,9 @@ impl Console {
                     now,
                 )?
             }
-            Topic::Processes => view::processes(processes, gateway.as_deref(), banners, now)?,
+            Topic::Processes | Topic::Breakers => {
+                view::processes(processes, gateway.as_deref(), banners, now)?
+            }
             Topic::Correlated(correlation) => {
                 view::correlated(correlation, processes, gateway.as_deref(), banners, now)?
             }

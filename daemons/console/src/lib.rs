@@ -6,20 +6,25 @@
 //! they are plain pages. What it knows stays on the page while registry or monitor are away, with
 //! its age.
 //!
-//! What it refuses to do: change anything, keep anything on disk, ask a service for its data, and
-//! hold a rule of the business. What it says on the wire is in `docs/wire/console.md`.
+//! Operators who have the token stop and let go calls here; that is kept by the registry.
+//!
+//! What it refuses to do: keep anything on disk, ask a service for its data, and hold a rule of the
+//! business. What it says on the wire is in `docs/wire/console.md`.
 
 mod api;
 mod assets;
+mod boards;
 mod catalog;
 mod console;
 mod live;
 mod monitor;
+mod operator;
 mod pages;
 mod problems;
 mod processes;
 mod registry;
 mod returning;
+mod steering;
 mod view;
 
 #[cfg(test)]
@@ -31,6 +36,7 @@ use axum::Router;
 use backline_chassis::daemon::{self, Daemon, Options};
 
 use console::{Console, Timings};
+use operator::Operators;
 use registry::Source;
 
 /// Settings of the console.
@@ -62,8 +68,15 @@ pub fn run(args: Args) -> ExitCode {
 
 fn build(daemon: &Daemon, gateway: Option<String>) -> Result<Router, Box<dyn Error + Send + Sync>> {
     let source = Source::from_url(&daemon.config.discovery, &daemon.config.instance)?;
-    let console =
-        Console::start(source, &daemon.discovery, gateway, Timings::default(), &daemon.drain);
+    let operators = Operators::new(daemon.config.operator.clone(), &daemon.discovery);
+    let console = Console::start(
+        source,
+        &daemon.discovery,
+        operators,
+        gateway,
+        Timings::default(),
+        &daemon.drain,
+    );
     Ok(routes(console))
 }
 
@@ -71,6 +84,7 @@ fn build(daemon: &Daemon, gateway: Option<String>) -> Result<Router, Box<dyn Err
 fn routes(console: Arc<Console>) -> Router {
     let fallback = async |path: http::Uri, trace| problems::not_found(path.path(), trace);
     pages::routes()
+        .merge(steering::routes())
         .merge(live::routes())
         .merge(api::routes())
         .with_state(console)

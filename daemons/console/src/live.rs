@@ -69,6 +69,7 @@ impl Live {
 pub(crate) fn routes() -> Router<Arc<Console>> {
     Router::new()
         .route("/live/services", get(services))
+        .route("/live/breakers", get(breakers))
         .route("/live/processes", get(processes))
         .route("/live/processes/{correlation}", get(correlated))
 }
@@ -95,6 +96,15 @@ async fn processes(
     trace: Trace,
 ) -> Result<Response, Problem> {
     open(console, Topic::Processes, &have, &headers, &trace)
+}
+
+async fn breakers(
+    State(console): State<Arc<Console>>,
+    have: Query<Have>,
+    headers: HeaderMap,
+    trace: Trace,
+) -> Result<Response, Problem> {
+    open(console, Topic::Breakers, &have, &headers, &trace)
 }
 
 async fn correlated(

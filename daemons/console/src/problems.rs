@@ -60,6 +60,23 @@ pub(crate) fn failed(who: &str, trace: &Trace) -> Problem {
     trace.mark(problem.detail(format!("The {who} answered, but not with what was asked for.")))
 }
 
+pub(crate) fn operator_needed(trace: &Trace) -> Problem {
+    let problem = Problem::new(
+        StatusCode::FORBIDDEN,
+        "operator-needed",
+        "Only an operator who is signed in may do that",
+    )
+    .detail("Nothing was changed. Sign in with the token in var/operator.token.")
+    .link("sign-in", "/operator");
+    trace.mark(problem)
+}
+
+pub(crate) fn wish_refused(what: &str, trace: &Trace) -> Problem {
+    let problem =
+        Problem::new(StatusCode::BAD_GATEWAY, "wish-refused", "The registry did not take the wish");
+    trace.mark(problem.detail(format!("Nothing was changed. {what}")))
+}
+
 pub(crate) fn too_many_watchers(most: usize, trace: &Trace) -> Problem {
     let problem = Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,

@@ -4,15 +4,19 @@
 //! here, from references within the estate ([`is_local`]) or addresses
 //! ([`crate::catalog::base`]).
 
+mod breakers;
 mod correlated;
 mod flow;
 mod overview;
 mod processes;
+mod recorded;
 mod text;
 
+pub(crate) use breakers::breakers;
 pub(crate) use correlated::correlated;
 pub(crate) use overview::overview;
 pub(crate) use processes::processes;
+pub(crate) use recorded::Recorded;
 pub(crate) use text::{clock, is_local, segment};
 
 use jiff::Timestamp;

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     console::{Console, Timings},
+    operator::Operators,
     registry::Source,
     routes,
 };
@@ -53,7 +54,8 @@ impl Estate {
         let monitored = format!("static:monitor={}", monitor.address());
         let discovery = Discovery::from_url(&monitored, "console-1").expect("a URL");
         let drain = CancellationToken::new();
-        let console = Console::start(source, &discovery, None, TIMINGS, &drain);
+        let operators = Operators::new(None, &discovery);
+        let console = Console::start(source, &discovery, operators, None, TIMINGS, &drain);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let router = routes(console.clone());
