@@ -19,6 +19,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -41,14 +42,21 @@ pub(crate) struct Connection {
 
 pub(crate) struct Pool {
     most: usize,
-    idle: Duration,
+    shelves: Shelves,
+}
+
+/// What slots share.
+#[derive(Clone)]
+struct Shelves {
+    keep_for: Duration,
+    /// One permit for each connection that may be open. A connection has it until it is closed,
+    /// which is a moment after it was given up: without it, a new one would be open beside it.
+    open: Arc<Semaphore>,
     shelf: Arc<Mutex<Shelf>>,
 }
 
 #[derive(Default)]
 struct Shelf {
-    /// Slots that are held.
-    in_use: usize,
     /// Longest idle first.
     idle: VecDeque<(Instant, Connection)>,
     sweeping: bool,
@@ -56,36 +64,36 @@ struct Shelf {
 
 impl Pool {
     pub fn new(limits: &Limits) -> Self {
-        Self { most: limits.connections, idle: limits.idle, shelf: Arc::default() }
+        let most = limits.connections;
+        let open = Arc::new(Semaphore::new(most));
+        let shelves = Shelves { keep_for: limits.idle, open, shelf: Arc::default() };
+        Self { most, shelves }
     }
 
     /// The right to use one connection, for a place in the bulkhead.
     pub fn slot(&self, place: Place) -> Slot {
-        lock(&self.shelf).in_use += 1;
-        Slot { most: self.most, idle: self.idle, shelf: self.shelf.clone(), _place: place }
+        Slot { shelves: self.shelves.clone(), _place: place }
     }
 
     /// Open connections, in use or idle.
     pub fn open(&self) -> usize {
-        let shelf = lock(&self.shelf);
-        shelf.in_use + shelf.idle.len()
+        self.most - self.shelves.open.available_permits()
     }
 }
 
 /// The right to use one connection; given back when dropped.
 pub(crate) struct Slot {
-    most: usize,
-    idle: Duration,
-    shelf: Arc<Mutex<Shelf>>,
+    shelves: Shelves,
     _place: Place,
 }
 
 impl Slot {
     /// The connection to `address` that was used last, if an idle one lives.
     pub fn idle(&self, address: SocketAddr) -> Option<Connection> {
-        let mut shelf = lock(&self.shelf);
+        let mut shelf = lock(&self.shelves.shelf);
+        let keep_for = self.shelves.keep_for;
         shelf.idle.retain(|(since, connection)| {
-            connection.sender.is_ready() && since.elapsed() < self.idle
+            connection.sender.is_ready() && since.elapsed() < keep_for
         });
         let newest = shelf.idle.iter().rposition(|(_, idle)| idle.address == address)?;
         shelf.idle.remove(newest).map(|(_, connection)| connection)
@@ -93,18 +101,11 @@ impl Slot {
 
     /// Closes the idle connections to `address`: one of them turned out to be stale.
     pub fn forget(&self, address: SocketAddr) {
-        lock(&self.shelf).idle.retain(|(_, connection)| connection.address != address);
+        lock(&self.shelves.shelf).idle.retain(|(_, connection)| connection.address != address);
     }
 
     pub async fn connect(&self, address: SocketAddr) -> io::Result<Connection> {
-        {
-            let mut shelf = lock(&self.shelf);
-            while shelf.idle.len() + shelf.in_use > self.most {
-                if shelf.idle.pop_front().is_none() {
-                    break;
-                }
-            }
-        }
+        let permit = self.permit().await?;
         let stream = timeout(CONNECT_WITHIN, TcpStream::connect(address))
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
@@ -112,10 +113,24 @@ impl Slot {
         let handshake = http1::handshake(TokioIo::new(stream)).await;
         let (sender, connection) = handshake.map_err(io::Error::other)?;
         let driver = tokio::spawn(async move {
+            // Dropped after the connection, however this ends.
+            let _permit = permit;
             // Its failure reaches the request that it hits.
             let _ = connection.await;
         });
         Ok(Connection { address, sender, _driver: AbortOnDropHandle::new(driver) })
+    }
+
+    /// The right to open a connection. Whoever has a slot gets it: an idle connection makes room, and
+    /// one that others have given up is about to be closed.
+    async fn permit(&self) -> io::Result<OwnedSemaphorePermit> {
+        let open = &self.shelves.open;
+        if let Ok(permit) = open.clone().try_acquire_owned() {
+            return Ok(permit);
+        }
+        let oldest = lock(&self.shelves.shelf).idle.pop_front();
+        drop(oldest);
+        open.clone().acquire_owned().await.map_err(io::Error::other)
     }
 
     /// Keeps a connection whose answer was read to its end, for the next call.
@@ -126,18 +141,12 @@ impl Slot {
                 return;
             }
         }
-        let mut shelf = lock(&self.shelf);
+        let mut shelf = lock(&self.shelves.shelf);
         shelf.idle.push_back((Instant::now(), connection));
         if !shelf.sweeping {
             shelf.sweeping = true;
-            tokio::spawn(sweep(Arc::downgrade(&self.shelf), self.idle));
+            tokio::spawn(sweep(Arc::downgrade(&self.shelves.shelf), self.shelves.keep_for));
         }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        lock(&self.shelf).in_use -= 1;
     }
 }
 
