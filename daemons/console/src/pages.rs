@@ -25,7 +25,7 @@ const LONGEST_CORRELATION: usize = 200;
 pub(crate) fn routes() -> Router<Arc<Console>> {
     Router::new()
         .route("/", get(services))
-        .route("/breakers", get(breakers))
+        .route("/board", get(breakers))
         .route("/processes", get(processes))
         .route("/processes/{correlation}", get(correlated))
 }

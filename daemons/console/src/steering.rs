@@ -100,7 +100,7 @@ async fn sign_in(
         "{COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}",
         SIGNED_IN_FOR.as_secs()
     );
-    Ok(with_cookie(Redirect::to("/breakers"), &cookie))
+    Ok(with_cookie(Redirect::to("/board"), &cookie))
 }
 
 async fn sign_out(State(console): State<Arc<Console>>, headers: HeaderMap) -> Response {
@@ -210,7 +210,7 @@ async fn act(
             None => problems::away("registry", &trace),
         }
     })?;
-    Ok(Redirect::to("/breakers").into_response())
+    Ok(Redirect::to("/board").into_response())
 }
 
 /// Services and daemons of the registry; a wish for anybody else would be a slip of the pen.
