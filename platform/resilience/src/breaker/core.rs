@@ -80,7 +80,7 @@ impl Core {
         self.since = now;
         self.reason = reason;
         self.calls = Calls::empty(self.config.window, now);
-        self.probes = Probes { next: self.probes.next, ..Probes::default() };
+        self.probes = Probes::default();
     }
 
     /// Lets a call pass and says as what, or says why not.

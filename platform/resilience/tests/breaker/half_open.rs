@@ -188,15 +188,16 @@ async fn a_call_from_before_the_opening_does_not_move_a_half_open_breaker() {
 #[tokio::test(start_paused = true)]
 async fn a_probe_of_an_earlier_round_does_not_move_a_later_one() {
     let breaker = about_to_probe(BreakerConfig { probe_within: 60 * SECOND, ..config() }).await;
-    let (old, dropped) = {
-        let old = breaker.try_acquire().unwrap();
+    let (old, forgotten, dropped) = {
+        let (old, forgotten) = (breaker.try_acquire().unwrap(), breaker.try_acquire().unwrap());
         breaker.force_open("maintenance");
         breaker.reset();
         calls(&breaker, Outcome::Failure, 4);
         advance(10 * SECOND + MOMENT).await;
-        (old, breaker.try_acquire().unwrap())
+        (old, forgotten, breaker.try_acquire().unwrap())
     };
     let kept = breaker.try_acquire().unwrap();
+    drop(forgotten);
     old.record(Outcome::Failure);
     assert_eq!((breaker.snapshot().probes, breaker.snapshot().calls), (2, 0));
     drop(dropped);
