@@ -112,7 +112,7 @@ pub(crate) fn breakers(
     }
     groups.retain(|group| !group.rows.is_empty() || !group.servers.is_empty());
     let rows = || groups.iter().flat_map(|group| &group.rows);
-    let (total, open) = (rows().count(), rows().filter(|row| row.sign.class != "good").count());
+    let (total, open) = (rows().count(), rows().filter(|row| ["bad", "warn"].contains(&row.sign.class)).count());
     let closed = rows().filter(|row| row.sign.class == "bad").count();
     let title = match closed {
         0 => "Breakers".to_owned(),
