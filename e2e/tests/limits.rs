@@ -26,8 +26,8 @@ tries = 1
 
 /// What the first process of this name tells of its measures.
 fn breakers(estate: &Estate, name: &str) -> Value {
-    let address = &estate.instances(name).first().expect("an instance").address;
-    http::get(&format!("http://{address}/breakers")).expect(200).json()
+    let instance = estate.instances(name).remove(0);
+    http::get(&format!("http://{}/breakers", instance.address)).expect(200).json()
 }
 
 #[test]
