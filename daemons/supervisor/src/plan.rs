@@ -128,7 +128,10 @@ impl Planner<'_> {
         }
         match name {
             "registry" => drop(set("BACKLINE_LISTEN", self.addresses.registry.to_string())),
-            "gateway" => drop(set("BACKLINE_LISTEN", self.addresses.gateway.to_string())),
+            "gateway" => {
+                set("BACKLINE_LISTEN", self.addresses.gateway.to_string());
+                launch.env.extend(self.system.gateway.clone());
+            }
             "console" => {
                 set("BACKLINE_LISTEN", self.addresses.console.to_string());
                 set("CONSOLE_GATEWAY", format!("http://{}", self.addresses.gateway));

@@ -16,6 +16,7 @@ fn system() -> System {
         hint: None,
         ports: Ports { gateway: 1, console: 2, registry: 3 },
         processes: Some("/estate/processes".into()),
+        gateway: [("BACKLINE_CALLS_CATALOG".to_owned(), "timeout=2s".to_owned())].into(),
         gamedays: Vec::new(),
         services: vec![
             service("catalog", 2, &[]),
@@ -108,4 +109,12 @@ fn only_who_asks_for_the_operators_token_or_sends_it_is_told_where_it_is() {
     assert_eq!(ids, ["registry-1", "console-1"]);
     let file = &launch("registry-1").env["BACKLINE_OPERATOR_TOKEN_FILE"];
     assert_eq!(file, "/estate/var/operator.token");
+}
+
+#[test]
+fn the_gateway_is_told_the_limits_of_its_calls_and_no_other_daemon() {
+    assert_eq!(launch("gateway-1").env["BACKLINE_CALLS_CATALOG"], "timeout=2s");
+    for id in ["registry-1", "monitor-1", "console-1", "email-1"] {
+        assert!(!launch(id).env.contains_key("BACKLINE_CALLS_CATALOG"), "{id}");
+    }
 }

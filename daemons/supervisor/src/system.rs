@@ -15,6 +15,9 @@ use crate::{failure::Failure, programs::Programs};
 /// The platform's own processes, in the order in which they are shown.
 pub const DAEMONS: [&str; 4] = ["registry", "gateway", "monitor", "console"];
 
+/// Environment variables of a process.
+pub type Variables = BTreeMap<String, String>;
+
 /// An estate as its file describes it, without mistakes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct System {
@@ -26,6 +29,8 @@ pub struct System {
     pub ports: Ports,
     /// The folder with the process declarations for the monitor, absolute.
     pub processes: Option<PathBuf>,
+    /// What the gateway is told of the limits of calls.
+    pub gateway: Variables,
     /// In the order of the file.
     pub services: Vec<Service>,
     /// Scenarios that are run on demand, in the order of the file.
@@ -63,7 +68,8 @@ pub struct Service {
     pub instances: u16,
     /// Whether the gateway may route to it.
     pub public: bool,
-    pub env: BTreeMap<String, String>,
+    /// Its own settings, and the limits of calls.
+    pub env: Variables,
 }
 
 impl System {

@@ -1,15 +1,16 @@
 //! Reads `system.toml` by hand over the parsed tables: a derived reader stops at its first mistake.
 
 mod gamedays;
+mod limits;
 
-use std::{collections::BTreeMap, ops::Range, path::Path};
+use std::{ops::Range, path::Path};
 
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-use super::{DAEMONS, Mistake, Mistakes, Ports, Service, System, nearest};
+use super::{DAEMONS, Mistake, Mistakes, Ports, Service, System, Variables, nearest};
 use crate::programs::Programs;
 
 const MOST_INSTANCES: u16 = 64;
@@ -82,7 +83,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn system(&mut self, root: &'a Spanned<DeTable<'a>>) -> System {
         let root = Section { path: String::new(), span: 0..0, table: root.get_ref() };
-        self.only(&root, &["system", "ports", "monitor", "services", "gamedays"]);
+        self.only(&root, &["system", "ports", "gateway", "monitor", "services", "gamedays"]);
         let (mut name, mut hint) = (String::new(), None);
         let (mut environment, mut zone) = ("dev".to_owned(), "local".to_owned());
         if let Some(about) = self.section(&root, "system") {
@@ -126,6 +127,7 @@ impl<'a> Reader<'a> {
             hint,
             ports: self.ports(&root),
             processes,
+            gateway: self.gateway(&root),
             services: self.services(&root),
             gamedays: self.gamedays(&root),
             folder: self.folder.to_owned(),
@@ -165,12 +167,14 @@ impl<'a> Reader<'a> {
 
     fn services(&mut self, root: &Section<'a>) -> Vec<Service> {
         let Some(all) = self.section(root, "services") else { return Vec::new() };
+        let names = limits::service_names(root);
         let mut found: Vec<(usize, Service)> = Vec::new();
         for (key, value) in all.table {
             let (name, span) = (key.get_ref().as_ref(), key.span());
             self.service_name(name, span.start);
             let Some(section) = self.as_section(all.key(name), value) else { continue };
-            self.only(&section, &["run", "instances", "public", "env"]);
+            self.only(&section, &["run", "instances", "public", "limit", "calls", "env"]);
+            let limits = self.limits(&section, &names);
             let run = self.run(&section, name, span.start);
             let remedy = format!("give a number from 0 to {MOST_INSTANCES}");
             let instances = self.number(&section, "instances", 0..=MOST_INSTANCES, &remedy);
@@ -181,7 +185,7 @@ impl<'a> Reader<'a> {
                     run,
                     instances: instances.map_or(1, |(n, _)| n),
                     public: self.boolean(&section, "public").unwrap_or(false),
-                    env: self.env(&section),
+                    env: self.env(&section, limits),
                 },
             ));
         }
@@ -219,9 +223,9 @@ impl<'a> Reader<'a> {
         run.to_owned()
     }
 
-    fn env(&mut self, section: &Section<'a>) -> BTreeMap<String, String> {
-        let Some(env) = self.section(section, "env") else { return BTreeMap::new() };
-        let mut vars = BTreeMap::new();
+    /// The service's own settings, and those that other keys have set.
+    fn env(&mut self, section: &Section<'a>, mut vars: Variables) -> Variables {
+        let Some(env) = self.section(section, "env") else { return vars };
         for key in env.table.keys() {
             let name = key.get_ref().as_ref();
             let fits =
@@ -238,6 +242,9 @@ impl<'a> Reader<'a> {
                     env.key(name),
                     "`backline up` sets this itself: remove the line".into(),
                 );
+            } else if vars.contains_key(name) {
+                let remedy = format!("{} sets this too: remove one", limits::key_of(name));
+                self.wrong(key.span().start, env.key(name), remedy);
             } else if let Some((value, _)) = self.string(&env, name) {
                 vars.insert(name.to_owned(), value.to_owned());
             }

@@ -87,7 +87,7 @@ system.toml:18: services.catalogue.instances = 65: give a number from 0 to 64
 system.toml:19: services.catalogue.public = "yes": give true or false, without quotation marks
 system.toml:21: services.loyalty-2: 'loyalty-2' looks like the name of an instance: don't end it with a number
 system.toml:22: services.loyalty-2.run = 7: give a text in quotation marks
-system.toml:23: services.loyalty-2.replicas: unknown key: here are known run, instances, public, env
+system.toml:23: services.loyalty-2.replicas: unknown key: here are known run, instances, public, limit, calls, env
 system.toml:26: services.customers.env.BACKLINE_LISTEN: `backline up` sets this itself: remove the line
 system.toml:27: services.customers.env.page-size: a variable's name is made of A-Z, 0-9 and '_'
 system.toml:28: services.customers.env.PAGE_SIZE = 5: give a text in quotation marks
