@@ -180,3 +180,42 @@ fn size(flow: &Flow, left: Option<u64>, bytes: usize) -> usize {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     bytes.min(limit).min(flow.dribble.map_or(usize::MAX, |dribble| dribble.bytes.get()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::{NonZeroU64, NonZeroUsize};
+
+    use super::*;
+    use crate::Dribble;
+
+    #[test]
+    fn the_same_seed_gives_the_same_jitter_within_its_bounds() {
+        let ms = Duration::from_millis;
+        let flow = Flow { latency: ms(200), jitter: ms(50), ..Flow::default() };
+        let of = |seed| {
+            let mut rng = Rng::with_seed(seed);
+            (0..1000).map(|_| latency(&flow, &mut rng)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(1), of(1));
+        assert_ne!(of(1), of(2));
+        assert!(of(1).iter().all(|latency| (ms(150)..=ms(250)).contains(latency)));
+        assert!(of(1).iter().any(|latency| *latency < ms(160)));
+        assert!(of(1).iter().any(|latency| *latency > ms(240)));
+        let early = Flow { latency: ms(0), ..flow };
+        let mut rng = Rng::with_seed(1);
+        assert!((0..100).any(|_| latency(&early, &mut rng).is_zero()), "never below 0");
+    }
+
+    #[test]
+    fn a_part_is_as_small_as_the_narrowest_limit() {
+        let narrow = Flow { bandwidth: NonZeroU64::new(1000), ..Flow::default() };
+        assert_eq!(size(&Flow::default(), None, 5000), 5000);
+        assert_eq!(size(&narrow, None, 5000), 20);
+        assert_eq!(size(&narrow, Some(3), 5000), 3);
+        let every = Duration::ZERO;
+        let dribble = NonZeroUsize::new(2).map(|bytes| Dribble { bytes, every });
+        assert_eq!(size(&Flow { dribble, ..narrow }, Some(3), 5000), 2);
+        let slowest = Flow { bandwidth: NonZeroU64::new(1), ..Flow::default() };
+        assert_eq!(size(&slowest, None, 5000), 1);
+    }
+}
