@@ -21,6 +21,8 @@ enum Command {
     Supervisor(backline_supervisor::Command),
     /// Send requests at a steady rate, and measure
     Load(backline_load::Args),
+    /// Make the network to a server bad: slow, narrow, cut, silent
+    Fault(backline_fault::Args),
     /// Run the registry (`up` does this)
     Registry(backline_registry::Args),
     /// Run the gateway (`up` does this)
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Supervisor(command) => backline_supervisor::run(command),
         Command::Load(args) => backline_load::command(args),
+        Command::Fault(args) => backline_fault::command(args),
         Command::Registry(args) => backline_registry::run(args),
         Command::Gateway(args) => backline_gateway::run(args),
         Command::Monitor(args) => backline_monitor::run(args),

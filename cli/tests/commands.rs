@@ -18,7 +18,7 @@ fn every_part_of_the_platform_is_a_command() {
     let help = text(&backline(&["--help"]).stdout);
     for command in [
         "up", "down", "status", "logs", "kill", "restart", "registry", "gateway", "monitor",
-        "console",
+        "console", "load", "fault",
     ] {
         let line = format!("\n  {command} ");
         assert!(help.contains(&line), "'{command}' is missing in: {help}");
@@ -40,4 +40,25 @@ fn the_estate_of_this_repository_has_no_mistake() {
     assert_eq!(output.status.code(), Some(2));
     let told = text(&output.stderr);
     assert!(told.contains("one mistake in") && told.contains("did you mean 'services'?"), "{told}");
+}
+
+#[test]
+fn load_and_fault_say_what_is_wrong_and_what_would_be_right() {
+    let here = "http://127.0.0.1:1/";
+    for (args, told) in [
+        (&["load", "https://127.0.0.1/"][..], "only plain HTTP"),
+        (&["load", "http://10.0.0.1/"], "--beyond-loopback"),
+        (&["load", here, "--rate", "0"], "1 to 1,000,000"),
+        (&["load", here, "--duration", "5"], "give 250ms, 30s or 5m"),
+        (&["load", here, "--header", "x"], "name: value"),
+        (&["load", here, "--method", "a b"], "is no method"),
+        (&["fault"], "--to"),
+        (&["fault", "--to", "nowhere"], "nowhere"),
+        (&["fault", "--to", "127.0.0.1:1", "--listen", "0.0.0.0:0"], "give 127.0.0.1:0"),
+        (&["fault", "--to", "127.0.0.1:1", "--bandwidth", "0"], "64KiB"),
+    ] {
+        let output = backline(args);
+        let seen = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && seen.contains(told), "{args:?}: {seen}");
+    }
 }

@@ -49,6 +49,8 @@ pub(crate) struct Report {
     late_p99_ms: f64,
     total: Summary,
     shapes: BTreeMap<String, Summary>,
+    /// By the second of the requests' moments, from the end of the warm-up on.
+    by_second: Vec<Summary>,
 }
 
 impl Report {
@@ -60,6 +62,7 @@ impl Report {
             late_p99_ms: outcome.late.value_at_quantile(0.99) as f64 / 1000.0,
             total: (&outcome.total).into(),
             shapes: outcome.shapes.iter().map(|(name, t)| (name.clone(), t.into())).collect(),
+            by_second: outcome.seconds.iter().map(|second| (&second.tally).into()).collect(),
         }
     }
 }
@@ -91,15 +94,24 @@ pub fn html(plan: &Plan, outcome: &Outcome) -> String {
         ],
     );
     let counts = Plot::over_time(
-        "Answers and failures over time",
+        "Answers over time",
         "requests per second",
         vec![
+            Series::new("asked", by_second(&|tally| tally.sent as f64)),
             Series::new("answered", by_second(&|tally| tally.ok as f64)),
-            Series::new("failed", by_second(&|tally| tally.failed() as f64)),
         ],
     );
+    let failed = outcome.total.failures.keys().map(|how| {
+        let counted = |tally: &Tally| tally.failures.get(how).copied().unwrap_or(0) as f64;
+        Series::new(&how.to_string(), by_second(&counted))
+    });
+    let failures = Plot::over_time("Failures over time", "failures per second", failed.collect());
     body.push_str(&latency.logarithmic().svg());
     body.push_str(&counts.svg());
+    match outcome.total.failed() {
+        0 => body.push_str("<p>No request failed.</p>"),
+        _ => body.push_str(&failures.svg()),
+    }
     page("Load", &body)
 }
 
@@ -155,4 +167,37 @@ svg { width: 100%; height: auto; margin: 1rem 0; background: var(--soft); border
 /// Text that stands in HTML.
 pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Failure, Second, Shape};
+
+    #[test]
+    fn the_json_has_totals_kinds_of_failure_and_each_second() {
+        let mut tally = Tally::empty(3);
+        tally.add(Duration::from_millis(2), Ok(()));
+        tally.add(Duration::from_millis(4), Err(Failure::Status(503)));
+        let outcome = Outcome {
+            shapes: vec![("albums".into(), tally.clone())],
+            seconds: vec![Second { tally: tally.clone() }, Second { tally: Tally::empty(2) }],
+            late: tally.latency.clone(),
+            total: tally,
+            lasted: Duration::from_secs(2),
+        };
+        let plan = Plan::new(vec![Shape::get("albums", "http://127.0.0.1/").unwrap()], 1.0);
+        let json = serde_json::to_value(Report::of(&plan, &outcome)).unwrap();
+        assert_eq!(json["total"]["failures"]["status 503"], 1);
+        assert_eq!(json["shapes"]["albums"]["sent"], 2);
+        assert_eq!(
+            (&json["by_second"][0]["ok"], &json["by_second"][1]["sent"]),
+            (&1.into(), &0.into())
+        );
+        assert_eq!((&json["throughput"], &json["seconds"]), (&0.5.into(), &2.0.into()));
+        let late = json["late_p99_ms"].as_f64().unwrap();
+        assert!((3.9..4.1).contains(&late), "{late}");
+    }
 }

@@ -15,7 +15,12 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, sync::Mutex, time::Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    sync::Mutex,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Serves on a free port; the handler gives the status.
@@ -178,6 +183,39 @@ async fn a_load_can_be_ended_early_and_is_reported_all_the_same() {
     for part in ["<svg", "Latency by percentile", "Latency over time", "p99", "<table>"] {
         assert!(page.contains(part), "{part}");
     }
+}
+
+/// Answers each connection with the begin of an answer, and its end.
+async fn cutting() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 1024]).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhe").await;
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_shows_each_kind_of_failure_and_a_half_answer_is_one() {
+    let (cut, fine) = (cutting().await, serve(async |_| 200).await);
+    let shapes = vec![Shape::get("<cut>", &cut).unwrap(), Shape::get("fine", &fine).unwrap()];
+    let mixed = plan(shapes, 200.0, 1000);
+    let outcome = carry_out(mixed.clone()).await;
+    let tally = outcome.shape("<cut>").unwrap();
+    assert_eq!(tally.failures.get(&Failure::Cut), Some(&tally.sent), "{:?}", tally.failures);
+    assert_eq!(outcome.shape("fine").unwrap().failed(), 0);
+    let page = html(&mixed, &outcome);
+    for part in ["Failures over time", "failures per second", ">\ncut", "Answers over time"] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("<cut>"), "names are text, not markup");
+    assert!(!page.contains("src=") && !page.contains("@import"), "the page stands alone");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! A test of a company of processes needs folders of its own ([`TempDir`]), a way to wait for what
 //! will be true soon ([`wait_for`]), real services ([`Service`]) or the whole estate ([`Estate`]) on
-//! free ports, and an HTTP client that reports an error answer as an answer ([`http`]).
+//! free ports, an HTTP client that reports an error answer as an answer ([`http`]), and a bad network
+//! between any two ([`fault`]).
 //!
 //! What it refuses to do: sleep in the hope that something has happened by then, share a port or a
 //! folder between tests, or leave a process behind. It knows nothing of the services it starts
@@ -18,6 +19,7 @@ mod service;
 mod temp_dir;
 mod wait;
 
+pub use backline_fault as fault;
 pub use bin::bin;
 pub use command::{Finished, run};
 pub use estate::{Estate, Instance};
