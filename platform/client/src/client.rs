@@ -53,7 +53,7 @@ impl Client {
             caller: discovery.caller(),
             refusals: discovery.refusals(),
             way: Way::Discovered { discovery, watched: OnceLock::new() },
-            pool: Pool::new(&dependency.limits),
+            pool: Pool::new(dependency.connections, dependency.limits.idle),
             dependency,
         }))
     }
@@ -67,7 +67,7 @@ impl Client {
         Self(Arc::new(Inner {
             caller: caller.into(),
             way: Way::Host(host.to_owned()),
-            pool: Pool::new(&dependency.limits),
+            pool: Pool::new(dependency.connections, dependency.limits.idle),
             refusals: Arc::default(),
             dependency: Arc::new(dependency),
         }))

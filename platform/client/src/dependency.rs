@@ -51,11 +51,9 @@ impl Purpose {
 }
 
 impl Purpose {
-    /// The limits where the settings have none. What comes from outside is as much as all callers
-    /// together.
-    pub(crate) fn limits(self) -> Limits {
-        let limits = Limits::default();
-        if self == Self::Traffic { Limits { connections: 512, ..limits } } else { limits }
+    /// Connections where the settings say nothing.
+    fn connections(self) -> usize {
+        if self == Self::Traffic { 512 } else { 64 }
     }
 }
 
@@ -64,6 +62,7 @@ pub struct Dependency {
     pub(crate) service: Arc<str>,
     pub(crate) purpose: Purpose,
     pub(crate) limits: Limits,
+    pub(crate) connections: usize,
     pub(crate) breaker: Breaker,
     pub(crate) bulkhead: Bulkhead,
     pub(crate) budget: RetryBudget,
@@ -80,6 +79,7 @@ impl Dependency {
     #[expect(clippy::expect_used, reason = "limits are checked when they are read")]
     pub(crate) fn new(service: &str, purpose: Purpose, limits: Limits) -> Self {
         let breaker = Breaker::new(limits.breaker.clone()).expect("a valid breaker");
+        let connections = limits.connections.unwrap_or_else(|| purpose.connections());
         let budget = BudgetConfig { ratio: limits.retries, ..BudgetConfig::default() };
         let (to, label) = (service.to_owned(), purpose.as_str());
         breaker.on_change(move |from, to_state| {
@@ -91,7 +91,8 @@ impl Dependency {
         Self {
             service: service.into(),
             purpose,
-            bulkhead: Bulkhead::new(limits.connections, limits.wait),
+            bulkhead: Bulkhead::new(connections, limits.wait),
+            connections,
             budget: RetryBudget::new(budget).expect("a valid budget"),
             backoff: Backoff::default(),
             outliers: Outliers::new(OutlierConfig::default()).expect("valid defaults"),

@@ -15,8 +15,9 @@ pub struct Limits {
     /// The time of a whole call: finding an instance, waiting for a place, all tries, the answer's
     /// last byte. From 1 ms to an hour; default 5 s. A call can ask for another.
     pub(crate) timeout: Duration,
-    /// The bulkhead: connections to the dependency, in use and idle. From 1 to 65,535; default 64.
-    pub(crate) connections: usize,
+    /// The bulkhead: connections to the dependency, in use and idle. From 1 to 65,535; default 64,
+    /// and 512 for the gateway's traffic, which is as much as all callers together.
+    pub(crate) connections: Option<usize>,
     /// How long a call waits for one of them before it is refused. From 0 to a minute; default
     /// 250 ms.
     pub(crate) wait: Duration,
@@ -36,7 +37,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(5),
-            connections: 64,
+            connections: None,
             wait: Duration::from_millis(250),
             idle: Duration::from_secs(10),
             tries: 3,
@@ -105,7 +106,7 @@ impl Limits {
         let breaker = &mut self.breaker;
         match name {
             "timeout" => self.timeout = duration(value, 1, HOUR)?,
-            "connections" => self.connections = count(value, 65_535)? as usize,
+            "connections" => self.connections = Some(count(value, 65_535)? as usize),
             "wait" => self.wait = duration(value, 0, Duration::from_secs(60))?,
             "tries" => {
                 self.tries = count(value, 10).map_err(|_| "a number of tries from 1 to 10")?;
@@ -140,12 +141,14 @@ impl Limits {
 impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let breaker = &self.breaker;
+        if let Some(connections) = self.connections {
+            write!(f, "connections={connections} ")?;
+        }
         write!(
             f,
-            "timeout={:?} connections={} wait={:?} tries={} retries={}% failures={}% slow={:?} \
+            "timeout={:?} wait={:?} tries={} retries={}% failures={}% slow={:?} \
              slow-rate={}% window={} minimum={} open={:?} probes={}",
             self.timeout,
-            self.connections,
             self.wait,
             self.tries,
             self.retries * 100.0,

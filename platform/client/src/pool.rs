@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{Limits, sync::lock};
+use crate::sync::lock;
 
 /// An instance that does not even take the connection within this time counts as refusing.
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
@@ -63,10 +63,9 @@ struct Shelf {
 }
 
 impl Pool {
-    pub fn new(limits: &Limits) -> Self {
-        let most = limits.connections;
+    pub fn new(most: usize, keep_for: Duration) -> Self {
         let open = Arc::new(Semaphore::new(most));
-        let shelves = Shelves { keep_for: limits.idle, open, shelf: Arc::default() };
+        let shelves = Shelves { keep_for, open, shelf: Arc::default() };
         Self { most, shelves }
     }
 

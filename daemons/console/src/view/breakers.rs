@@ -112,7 +112,8 @@ pub(crate) fn breakers(
     }
     groups.retain(|group| !group.rows.is_empty() || !group.servers.is_empty());
     let rows = || groups.iter().flat_map(|group| &group.rows);
-    let (total, open) = (rows().count(), rows().filter(|row| ["bad", "warn"].contains(&row.sign.class)).count());
+    let (total, open) =
+        (rows().count(), rows().filter(|row| ["bad", "warn"].contains(&row.sign.class)).count());
     let closed = rows().filter(|row| row.sign.class == "bad").count();
     let title = match closed {
         0 => "Breakers".to_owned(),
@@ -147,20 +148,6 @@ impl Stopped {
 impl Row {
     fn of(process: &Process, seen: &Dependency) -> Self {
         let (breaker, bulkhead) = (&seen.breaker, &seen.bulkhead);
-        let mut counts = Vec::new();
-        for (number, one, many) in [
-            (breaker.refused, "refused by the breaker", "refused by the breaker"),
-            (bulkhead.refused, "refused by the bulkhead", "refused by the bulkhead"),
-            (seen.retries.made, "retry", "retries"),
-            (bulkhead.waiting, "waiting for a place", "waiting for a place"),
-        ] {
-            if number > 0 {
-                counts.push(count(number, one, many));
-            }
-        }
-        counts.extend(seen.ejected.iter().map(|ejected| {
-            format!("{} left out for {}", ejected.address, duration(ejected.for_ms))
-        }));
         let limits = &breaker.limits;
         Self {
             id: format!("{}-{}-{}", process.instance, seen.to, seen.purpose),
@@ -186,18 +173,7 @@ impl Row {
                 &format!("Calls over {}", duration(limits.slow_ms)),
                 breaker.calls,
             ),
-            latency: seen.latency_ms.as_ref().map(|latency| {
-                let limit = seen.timeout_ms as f64;
-                let title = format!(
-                    "p50 {:.1} ms, p99 {:.1} ms of {} lately; the time limit is {}",
-                    latency.p50,
-                    latency.p99,
-                    count(latency.calls, "call", "calls"),
-                    duration(seen.timeout_ms)
-                );
-                let text = format!("{:.1} ms / {}", latency.p99, duration(seen.timeout_ms));
-                Bar::of(text, title, latency.p99, limit)
-            }),
+            latency: latency(seen),
             bulkhead: Bar::of(
                 format!("{} / {}", bulkhead.taken, bulkhead.limit),
                 format!(
@@ -209,10 +185,39 @@ impl Row {
                 bulkhead.taken as f64,
                 bulkhead.limit as f64,
             ),
-            counts,
+            counts: counts(seen),
             if_down: seen.if_down.clone().unwrap_or_default(),
         }
     }
+}
+
+/// What else is worth knowing.
+fn counts(seen: &Dependency) -> Vec<String> {
+    let numbers = [
+        (seen.breaker.refused, "refused by the breaker", "refused by the breaker"),
+        (seen.bulkhead.refused, "refused by the bulkhead", "refused by the bulkhead"),
+        (seen.retries.made, "retry", "retries"),
+        (seen.bulkhead.waiting, "waiting for a place", "waiting for a place"),
+    ];
+    let told = numbers.into_iter().filter(|(number, ..)| *number > 0);
+    let left_out = seen
+        .ejected
+        .iter()
+        .map(|ejected| format!("{} left out for {}", ejected.address, duration(ejected.for_ms)));
+    told.map(|(number, one, many)| count(number, one, many)).chain(left_out).collect()
+}
+
+fn latency(seen: &Dependency) -> Option<Bar> {
+    let latency = seen.latency_ms.as_ref()?;
+    let limit = duration(seen.timeout_ms);
+    let title = format!(
+        "p50 {:.1} ms, p99 {:.1} ms of {} lately; the time limit is {limit}",
+        latency.p50,
+        latency.p99,
+        count(latency.calls, "call", "calls"),
+    );
+    let text = format!("{:.1} ms / {limit}", latency.p99);
+    Some(Bar::of(text, title, latency.p99, seen.timeout_ms as f64))
 }
 
 fn refusals(refused: u64) -> String {

@@ -33,7 +33,7 @@ impl Registry {
         // Each try is told: a retry that finds a restarted registry would hide that it was away.
         let calls = Limits { tries: 1, ..Limits::default() };
         // Each watched service holds one connection.
-        let polls = Limits { connections: 4096, ..calls.clone() };
+        let polls = Limits { connections: Some(4096), ..calls.clone() };
         Self {
             host: host.to_owned(),
             calls: Client::to_host("registry", host, caller, calls),

@@ -183,8 +183,7 @@ impl Discovery {
         if let Some(client) = clients.known.get(&key).and_then(WeakClient::upgrade) {
             return client;
         }
-        let limits = self.0.caller.limits.get(service).cloned();
-        let limits = limits.unwrap_or_else(|| purpose.limits());
+        let limits = self.0.caller.limits.get(service).cloned().unwrap_or_default();
         let dependency = Dependency::new(service, purpose, limits);
         dependency.obey(&clients.wishes);
         let client = Client::discovered(self.clone(), Arc::new(dependency));

@@ -15,7 +15,7 @@ use super::{
 use crate::{Client, Kind, Limits, RequestBuilder, Stage};
 
 fn one() -> Limits {
-    Limits { connections: 1, idle: Duration::from_secs(60), ..Limits::default() }
+    Limits { connections: Some(1), idle: Duration::from_secs(60), ..Limits::default() }
 }
 
 fn limited<A: std::fmt::Display>(addresses: &[A], limits: Limits) -> Client {
@@ -131,7 +131,8 @@ async fn idle_connections_count_against_the_limit() {
 #[tokio::test]
 async fn idle_connections_are_closed_after_a_while() {
     let server = hanging_server().await;
-    let limits = Limits { connections: 8, idle: Duration::from_millis(50), ..Limits::default() };
+    let limits =
+        Limits { connections: Some(8), idle: Duration::from_millis(50), ..Limits::default() };
     let client = limited(&[server.address], limits);
     for round in 1..=2 {
         client.get("/test").send().await.unwrap();

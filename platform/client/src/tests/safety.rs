@@ -330,3 +330,41 @@ async fn links_are_followed_by_their_relation() {
     assert!(missing.to_string().contains("it has: artist, search, self"), "{missing}");
     assert!(response.link("search").unwrap_err().to_string().contains("template"));
 }
+
+#[tokio::test]
+async fn a_dependency_that_comes_back_gets_no_stampede() {
+    let port = Port::take();
+    let limits = Limits::from_text("minimum=4 tries=1 open=50ms probes=3").unwrap();
+    let client = static_discovery(&[port.address]).client_with("test", limits);
+    while client.get("/test").send().await.unwrap_err().kind() != Kind::Open {}
+    // It is back, and slow at first, as what has just started is.
+    let (warm, gate) = tokio::sync::watch::channel(false);
+    let server = Server::on(port.listen(), move |_| {
+        let mut gate = gate.clone();
+        async move {
+            drop(gate.wait_for(|warm| *warm).await);
+            answer(200, "")
+        }
+    });
+    let mut callers = tokio::task::JoinSet::new();
+    let call = || client.get("/test").send();
+    within_limit("the probes", async {
+        while server.connections().requests < 3 {
+            callers.spawn(call());
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for _ in 0..100 {
+        assert_eq!(call().await.unwrap_err().kind(), Kind::Open);
+    }
+    assert_eq!(server.connections().requests, 3, "no more than its probes");
+    warm.send_replace(true);
+    within_limit("an answer", async {
+        while call().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(state(&client), "closed");
+}
