@@ -12,6 +12,8 @@ use crate::process::Process;
 /// What happens to a consumer while the producer is away: the same for all, by how feeds work.
 const FEED_IF_DOWN: &str = "its events wait at it, and are handled when it is back";
 const REGISTRY_IF_DOWN: &str = "the last known addresses are used";
+const TRAFFIC_IF_DOWN: &str = "its callers get 503 and when to try again; nobody else is touched";
+const OPERATIONS_IF_DOWN: &str = "what was known before is shown, with its age";
 
 /// Where the board gets what it shows.
 #[derive(Clone)]
@@ -75,6 +77,8 @@ impl Board {
             let if_down = match (seen.purpose, seen.to.as_str()) {
                 ("feed", _) => Some(FEED_IF_DOWN),
                 (_, "registry") => Some(REGISTRY_IF_DOWN),
+                ("traffic", _) => Some(TRAFFIC_IF_DOWN),
+                ("operations", _) => Some(OPERATIONS_IF_DOWN),
                 (_, to) => inner.if_down.get(to).copied(),
             };
             Dependency { seen, if_down }

@@ -191,6 +191,27 @@ impl Estate {
         });
     }
 
+    /// Stops a process where it is (SIGSTOP), until [`Estate::thaw`]: it takes connections and answers
+    /// nothing, which is how a service is down at its worst.
+    ///
+    /// # Panics
+    /// When no such process belongs to this estate.
+    #[track_caller]
+    pub fn freeze(&self, pid: u32) {
+        assert!(self.processes().contains(&pid), "process {pid} is none of this estate");
+        process::signal(pid, Signal::STOP);
+    }
+
+    /// Lets a frozen process go on (SIGCONT).
+    ///
+    /// # Panics
+    /// When no such process belongs to this estate.
+    #[track_caller]
+    pub fn thaw(&self, pid: u32) {
+        assert!(self.processes().contains(&pid), "process {pid} is none of this estate");
+        process::signal(pid, Signal::CONT);
+    }
+
     /// All living processes that were started with this estate's folder, known to the supervisor
     /// or not.
     #[must_use]
