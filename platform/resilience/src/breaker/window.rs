@@ -82,7 +82,7 @@ impl Calls {
                 } else {
                     let (failed, slow) = std::mem::replace(&mut ring[*next], (failed, slow));
                     tally.take(failed, slow);
-                    *next = (*next + 1) % *size;
+                    *next = if *next + 1 == *size { 0 } else { *next + 1 };
                 }
                 tally.add(failed, slow);
             }
