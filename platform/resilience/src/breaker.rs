@@ -4,16 +4,20 @@ mod config;
 mod core;
 mod layer;
 mod window;
+mod word;
 
 use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
 
-use self::core::{Core, Pass};
 pub use self::{
     config::{BreakerConfig, Window},
     core::State,
     layer::{BreakerLayer, Breaking, Broken},
+};
+use self::{
+    core::{Core, Pass},
+    word::Word,
 };
 use crate::{
     InvalidLimit, Outcome,
@@ -42,24 +46,11 @@ type Listener = Arc<dyn Fn(State, State) + Send + Sync>;
 pub struct Breaker(Arc<Inner>);
 
 struct Inner {
-    /// Whether calls can pass without the lock, and the epoch: what the next call needs to know.
-    /// Bit 0: the state lets all calls pass. Bit 1: a good call would change nothing. The rest is
-    /// the epoch.
-    fast: AtomicU64,
+    word: Word,
     refused: AtomicU64,
     slow_call: Duration,
     core: Mutex<Core>,
     listener: Mutex<Option<Listener>>,
-}
-
-const PASSES: u64 = 1;
-const CALM: u64 = 2;
-const EPOCH: u32 = 2;
-
-fn fast_word(core: &Core) -> u64 {
-    let passes = matches!(core.state, State::Closed | State::Disabled | State::ObserveOnly);
-    let calm = core.state == State::Disabled || core.is_calm();
-    (core.epoch << EPOCH) | if passes { PASSES } else { 0 } | if calm { CALM } else { 0 }
 }
 
 /// The right to make one call. Dropped without a result, it counts as [`Outcome::Ignored`].
@@ -70,7 +61,6 @@ pub struct Permit<'a> {
     pass: Pass,
     /// Nothing where no call can be slow.
     begun: Option<Instant>,
-    told: bool,
 }
 
 /// The breaker refuses the call.
@@ -139,11 +129,13 @@ impl Breaker {
     /// When a setting lies outside its limits.
     pub fn new(config: BreakerConfig) -> Result<Self, InvalidLimit> {
         config.check()?;
+        let slow_call = config.slow_call;
+        let core = Core::new(config, Instant::now());
         Ok(Self(Arc::new(Inner {
-            fast: AtomicU64::new(PASSES),
+            word: Word::new(core.epoch, core.passes(), core.good_calls()),
             refused: AtomicU64::new(0),
-            slow_call: config.slow_call,
-            core: Mutex::new(Core::new(config, Instant::now())),
+            slow_call,
+            core: Mutex::new(core),
             listener: Mutex::new(None),
         })))
     }
@@ -152,11 +144,16 @@ impl Breaker {
     ///
     /// # Errors
     /// When the breaker is open, or half-open with all its probes under way.
+    #[inline]
     pub fn try_acquire(&self) -> Result<Permit<'_>, Open> {
-        let fast = self.0.fast.load(Ordering::Acquire);
-        if fast & PASSES != 0 {
-            return Ok(self.permit(fast >> EPOCH, Pass::Call, None));
+        match self.0.word.passes() {
+            Some(epoch) => Ok(self.permit(epoch, Pass::Call, None)),
+            None => self.ask(),
         }
+    }
+
+    #[cold]
+    fn ask(&self) -> Result<Permit<'_>, Open> {
         let now = Instant::now();
         let (admitted, epoch) = self.change(|core| (core.admit(now), core.epoch));
         match admitted {
@@ -168,34 +165,36 @@ impl Breaker {
         }
     }
 
+    #[inline]
     fn permit(&self, epoch: u64, pass: Pass, now: Option<Instant>) -> Permit<'_> {
         let timed = self.0.slow_call != Duration::MAX;
         let begun = timed.then(|| now.unwrap_or_else(Instant::now));
-        Permit { breaker: self, epoch, pass, begun, told: false }
+        Permit { breaker: self, epoch, pass, begun }
     }
 
     /// What it has seen.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let now = Instant::now();
-        let mut core = lock(&self.0.core);
-        debug_assert_eq!(self.0.fast.load(Ordering::Acquire), fast_word(&core));
-        let tally = core.tally(now);
-        let rates = core.rates(now);
-        Snapshot {
-            state: core.state,
-            since: core.since,
-            reason: core.reason.clone(),
-            calls: tally.calls,
-            failures: tally.failures,
-            slow: tally.slow,
-            failure_rate: rates.map(|(failed, _)| failed),
-            slow_rate: rates.map(|(_, slow)| slow),
-            probes: u32::try_from(core.probes_out()).unwrap_or(u32::MAX),
-            refused: self.0.refused.load(Ordering::Relaxed),
-            opened: core.opened,
-            epoch: core.epoch,
-        }
+        let refused = self.0.refused.load(Ordering::Relaxed);
+        self.change(|core| {
+            let tally = core.tally(now);
+            let rates = core.rates(now);
+            Snapshot {
+                state: core.state,
+                since: core.since,
+                reason: core.reason.clone(),
+                calls: tally.calls,
+                failures: tally.failures,
+                slow: tally.slow,
+                failure_rate: rates.map(|(failed, _)| failed),
+                slow_rate: rates.map(|(_, slow)| slow),
+                probes: u32::try_from(core.probes_out()).unwrap_or(u32::MAX),
+                refused,
+                opened: core.opened,
+                epoch: core.epoch,
+            }
+        })
     }
 
     /// Refuses all calls until it is reset: for maintenance.
@@ -229,15 +228,37 @@ impl Breaker {
         self.change(|core| core.enter(state, reason, now));
     }
 
-    /// Works on the state machine, keeps the fast word true to it, and tells of a change.
+    #[inline(never)]
+    fn is_slow(&self, begun: Instant) -> (bool, Option<Instant>) {
+        let now = Instant::now();
+        (now.saturating_duration_since(begun) > self.0.slow_call, Some(now))
+    }
+
+    #[inline(never)]
+    fn take_result(
+        &self,
+        epoch: u64,
+        pass: Pass,
+        (failed, slow): (bool, bool),
+        now: Option<Instant>,
+    ) {
+        let now = now.unwrap_or_else(Instant::now);
+        self.change(|core| core.record(epoch, pass, failed, slow, now));
+    }
+
+    /// Works on the state machine, keeps the word true to it, and tells of a change.
     fn change<T>(&self, work: impl FnOnce(&mut Core) -> T) -> T {
         let (result, before, after) = {
             let mut core = lock(&self.0.core);
-            debug_assert_eq!(self.0.fast.load(Ordering::Acquire), fast_word(&core));
-            let before = core.state;
+            let before = (core.state, core.epoch);
+            debug_assert!(self.0.word.holds(core.epoch, core.passes(), core.good_calls()));
+            core.good(self.0.word.take());
             let result = work(&mut core);
-            self.0.fast.store(fast_word(&core), Ordering::Release);
-            (result, before, core.state)
+            let since = self.0.word.put(core.epoch, core.passes(), core.good_calls());
+            if core.epoch == before.1 {
+                core.good(since);
+            }
+            (result, before.0, core.state)
         };
         if before != after {
             let listener = lock(&self.0.listener).clone();
@@ -259,47 +280,43 @@ impl fmt::Debug for Breaker {
 impl Permit<'_> {
     /// Tells what the call came to. It is slow if it took longer than the breaker's
     /// [`slow_call`](BreakerConfig::slow_call) from the permit on.
+    #[inline]
     pub fn record(self, outcome: Outcome) {
-        let (now, slow) = match self.begun {
-            Some(begun) => {
-                let now = Instant::now();
-                let took = now.saturating_duration_since(begun);
-                (Some(now), took > self.breaker.0.slow_call)
-            }
-            None => (None, false),
+        let (slow, now) = match self.begun {
+            Some(begun) => self.breaker.is_slow(begun),
+            None => (false, None),
         };
         self.tell(outcome, slow, now);
     }
 
     /// Tells what the call came to, however long it took: for long polls.
+    #[inline]
     pub fn record_untimed(self, outcome: Outcome) {
         self.tell(outcome, false, None);
     }
 
-    fn tell(mut self, outcome: Outcome, slow: bool, now: Option<Instant>) {
+    #[inline(always)]
+    fn tell(self, outcome: Outcome, slow: bool, now: Option<Instant>) {
         if outcome == Outcome::Ignored {
             return;
         }
-        self.told = true;
+        let (breaker, epoch, pass) = (self.breaker, self.epoch, self.pass);
+        // What its drop would do is for calls without a result.
+        std::mem::forget(self);
         let failed = outcome == Outcome::Failure;
-        if !failed && !slow && self.pass == Pass::Call {
-            // The usual case by far: a good call in a calm window changes nothing.
-            let fast = self.breaker.0.fast.load(Ordering::Acquire);
-            if fast & CALM != 0 && fast >> EPOCH == self.epoch {
-                return;
-            }
+        // The usual case by far: a good call that decides nothing.
+        if !failed && !slow && pass == Pass::Call && breaker.0.word.count(epoch) {
+            return;
         }
-        let now = now.unwrap_or_else(Instant::now);
-        let (epoch, pass) = (self.epoch, self.pass);
-        self.breaker.change(|core| core.record(epoch, pass, failed, slow, now));
+        breaker.take_result(epoch, pass, (failed, slow), now);
     }
 }
 
 impl Drop for Permit<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if !self.told && self.pass != Pass::Call {
-            let (epoch, pass) = (self.epoch, self.pass);
-            lock(&self.breaker.0.core).give_back(epoch, pass);
+        if self.pass != Pass::Call {
+            lock(&self.breaker.0.core).give_back(self.epoch, self.pass);
         }
     }
 }

@@ -9,6 +9,8 @@ mod deadline;
 mod invalid;
 mod outcome;
 mod outlier;
+#[cfg(doctest)]
+mod readme;
 mod retry;
 mod shed;
 mod sync;

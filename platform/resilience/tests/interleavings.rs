@@ -249,3 +249,77 @@ fn a_failure_is_never_lost_among_good_calls_that_need_no_lock() {
         assert_eq!(breaker.snapshot().state, State::Open);
     });
 }
+
+/// From its first call on, good calls are counted without the lock.
+fn counting(calls: u32) -> Breaker {
+    let config = BreakerConfig { window: Window::Count(calls), ..BreakerConfig::default() };
+    let config = BreakerConfig { minimum_calls: 1, failure_rate: 1.0, ..config };
+    let breaker = Breaker::new(BreakerConfig { slow_call: Duration::MAX, ..config }).unwrap();
+    self::calls(&breaker, Outcome::Success, 1);
+    breaker
+}
+
+#[test]
+fn no_call_is_lost_or_counted_twice_though_good_ones_need_no_lock() {
+    in_many_orders(|| {
+        let breaker = counting(100);
+        let also = |work: fn(&Breaker)| -> Box<dyn FnOnce() + Send> {
+            let breaker = breaker.clone();
+            Box::new(move || work(&breaker))
+        };
+        at_once(vec![
+            also(|breaker| calls(breaker, Outcome::Success, 3)),
+            also(|breaker| calls(breaker, Outcome::Success, 2)),
+            also(|breaker| calls(breaker, Outcome::Failure, 2)),
+            also(|breaker| drop((breaker.snapshot(), breaker.snapshot()))),
+        ]);
+        let seen = breaker.snapshot();
+        assert_eq!((seen.calls, seen.failures), (8, 2));
+    });
+}
+
+#[test]
+fn a_failure_stays_in_a_full_window_for_as_long_as_it_must() {
+    in_many_orders(|| {
+        let breaker = counting(6);
+        calls(&breaker, Outcome::Success, 6);
+        let also = |outcome, count| -> Box<dyn FnOnce() + Send> {
+            let breaker = breaker.clone();
+            Box::new(move || calls(&breaker, outcome, count))
+        };
+        at_once(vec![
+            also(Outcome::Success, 3),
+            also(Outcome::Success, 2),
+            also(Outcome::Failure, 1),
+        ]);
+        assert_eq!((breaker.snapshot().calls, breaker.snapshot().failures), (6, 1));
+        calls(&breaker, Outcome::Success, 6);
+        assert_eq!(breaker.snapshot().failures, 0);
+    });
+}
+
+#[test]
+fn no_result_is_counted_in_a_later_epoch() {
+    in_many_orders(|| {
+        let breaker = counting(100);
+        let outcomes = [Outcome::Success, Outcome::Success, Outcome::Failure];
+        let results = outcomes.map(|outcome| {
+            let breaker = breaker.clone();
+            let (begun, wait) = shuttle::sync::mpsc::channel();
+            let thread = thread::spawn(move || {
+                let permit = breaker.try_acquire().unwrap();
+                begun.send(()).unwrap();
+                permit.record(outcome);
+            });
+            wait.recv().unwrap();
+            thread
+        });
+        breaker.reset();
+        calls(&breaker, Outcome::Success, 1);
+        results.into_iter().for_each(|thread| thread.join().unwrap());
+        // What came before the reset is forgotten with it, and what came after is late.
+        let seen = breaker.snapshot();
+        assert_eq!((seen.state, seen.epoch), (State::Closed, 1));
+        assert_eq!((seen.calls, seen.failures), (1, 0));
+    });
+}

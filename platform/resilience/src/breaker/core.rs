@@ -9,6 +9,7 @@ use super::{
     Open,
     config::BreakerConfig,
     window::{Calls, Tally},
+    word::Good,
 };
 use crate::sync::Arc;
 
@@ -202,7 +203,26 @@ impl Core {
         self.probes.out.len()
     }
 
-    pub fn is_calm(&self) -> bool {
-        matches!(self.state, State::Closed | State::ObserveOnly) && self.calls.is_calm()
+    /// Whether all calls pass.
+    pub fn passes(&self) -> bool {
+        matches!(self.state, State::Closed | State::Disabled | State::ObserveOnly)
+    }
+
+    /// What becomes of good calls from here on.
+    pub fn good_calls(&self) -> Good {
+        match self.state {
+            State::Disabled => Good::Dropped,
+            // Below the threshold, with a rate, a good call of a count window can only lower it.
+            State::Closed => self.calls.good_calls(self.config.rated_from()),
+            State::ObserveOnly => self.calls.good_calls(0),
+            State::Open | State::HalfOpen | State::ForcedOpen => Good::Decides,
+        }
+    }
+
+    /// Takes the good calls that were counted without the lock.
+    pub fn good(&mut self, calls: u32) {
+        if matches!(self.state, State::Closed | State::ObserveOnly) {
+            self.calls.good(calls);
+        }
     }
 }
