@@ -4,11 +4,13 @@
 //! Down means frozen: the process keeps its port and its connections and answers nothing. One that
 //! is merely gone is found out sooner, and is what the drills are about.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
-use backline_e2e::{Company, SOON};
+use backline_e2e::Company;
 use backline_testkit::{Estate, http, wait_for};
 use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(30);
 
 /// Who is called, what for, and the test below that takes it down.
 const TAKEN_DOWN: [(&str, &str, &str); 14] = [
@@ -125,7 +127,7 @@ fn the_monitor_down_processes_go_on_unobserved() {
             let shown = http::try_get(&page)?;
             (shown.status == 200 && shown.text().contains("The monitor is away")).then_some(shown)
         });
-        assert!(told.text().contains("New customer"), "what was known is still shown");
+        assert!(told.text().contains("Creating a customer"), "what was known is still shown");
     });
     company.expect_each_reaction_once(2);
 }
