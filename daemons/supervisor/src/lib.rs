@@ -25,6 +25,7 @@ mod kill;
 mod launch;
 mod lock;
 mod logs;
+mod maintenance;
 mod place;
 mod plan;
 mod ports;
@@ -35,6 +36,7 @@ mod route;
 mod start;
 mod state;
 mod status;
+mod steer;
 mod supervise;
 mod system;
 mod table;
@@ -59,6 +61,8 @@ pub enum Command {
     Logs(logs::Args),
     /// Show the measures around all calls, and steer them
     Breakers(breakers::Args),
+    /// Show which services nobody calls for a while, and change that
+    Maintenance(maintenance::Args),
     /// Kill one process (SIGKILL), to see it come back
     Kill(kill::KillArgs),
     /// Stop the processes of a service one after another (SIGTERM), each coming back before the next
@@ -79,7 +83,8 @@ pub fn run(command: Command) -> ExitCode {
         Command::Down(args) => down::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Logs(args) => logs::run(&args),
-        Command::Breakers(args) => breakers::run(&args),
+        Command::Breakers(args) => breakers::run(args),
+        Command::Maintenance(args) => maintenance::run(args),
         Command::Kill(args) => kill::kill(&args),
         Command::Restart(args) => kill::restart(&args),
         Command::Gameday(action) => gameday::run(action),
