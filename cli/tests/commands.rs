@@ -17,8 +17,20 @@ fn text(bytes: &[u8]) -> String {
 fn every_part_of_the_platform_is_a_command() {
     let help = text(&backline(&["--help"]).stdout);
     for command in [
-        "up", "down", "status", "logs", "kill", "restart", "registry", "gateway", "monitor",
-        "console", "load", "fault",
+        "up",
+        "down",
+        "status",
+        "logs",
+        "breakers",
+        "maintenance",
+        "kill",
+        "restart",
+        "registry",
+        "gateway",
+        "monitor",
+        "console",
+        "load",
+        "fault",
     ] {
         let line = format!("\n  {command} ");
         assert!(help.contains(&line), "'{command}' is missing in: {help}");

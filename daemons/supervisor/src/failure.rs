@@ -1,6 +1,6 @@
 //! Why a command could not do what it was asked, in words for the person at the terminal.
 
-use std::{io, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use crate::{lock, ports, programs, start, system, token};
 
@@ -35,6 +35,15 @@ pub enum Failure {
     NoSuchInstance { asked: String, known: String },
     #[error("{0}")]
     NotBack(String),
+    #[error("cannot {doing} keys of the registry at {registry}: {why}")]
+    Registry { doing: &'static str, registry: SocketAddr, why: String },
+    #[error(
+        "the registry does not take the operator's token in '{}', so nothing was changed: {said}",
+        path.display()
+    )]
+    Denied { path: PathBuf, said: String },
+    #[error("{0}")]
+    Steered(String),
     #[error(
         "the supervisor (pid {pid}) did not end within {seconds} s and was killed, with all its processes"
     )]

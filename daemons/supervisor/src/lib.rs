@@ -14,6 +14,7 @@
 
 mod backoff;
 mod board;
+mod breakers;
 mod detach;
 mod down;
 mod failure;
@@ -24,6 +25,7 @@ mod kill;
 mod launch;
 mod lock;
 mod logs;
+mod maintenance;
 mod place;
 mod plan;
 mod ports;
@@ -34,6 +36,7 @@ mod route;
 mod start;
 mod state;
 mod status;
+mod steer;
 mod supervise;
 mod system;
 mod table;
@@ -56,6 +59,10 @@ pub enum Command {
     Status(status::Args),
     /// Show what the processes wrote
     Logs(logs::Args),
+    /// Show the measures around all calls, and steer them
+    Breakers(breakers::Args),
+    /// Show which services nobody calls for a while, and change that
+    Maintenance(maintenance::Args),
     /// Kill one process (SIGKILL), to see it come back
     Kill(kill::KillArgs),
     /// Stop the processes of a service one after another (SIGTERM), each coming back before the next
@@ -76,6 +83,8 @@ pub fn run(command: Command) -> ExitCode {
         Command::Down(args) => down::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Logs(args) => logs::run(&args),
+        Command::Breakers(args) => breakers::run(args),
+        Command::Maintenance(args) => maintenance::run(args),
         Command::Kill(args) => kill::kill(&args),
         Command::Restart(args) => kill::restart(&args),
         Command::Gameday(action) => gameday::run(action),

@@ -16,8 +16,13 @@ pub struct Health {
 /// A client that waits for nobody longer than a second, and keeps no connection: an idle one would
 /// be in the way of a process that drains.
 pub fn agent() -> Agent {
+    agent_within(Duration::from_secs(1))
+}
+
+/// The same with another patience.
+pub fn agent_within(time: Duration) -> Agent {
     Agent::config_builder()
-        .timeout_global(Some(Duration::from_secs(1)))
+        .timeout_global(Some(time))
         .http_status_as_error(false)
         .max_idle_connections(0)
         // Where another address answers, nothing is known of this one.

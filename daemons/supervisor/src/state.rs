@@ -129,6 +129,16 @@ impl State {
         self.instances().map(|(_, instance)| instance).find(|instance| instance.id == id)
     }
 
+    /// A service or daemon by its name.
+    pub fn service(&self, name: &str) -> Result<&Service, Failure> {
+        self.services.iter().find(|service| service.name == name).ok_or_else(|| {
+            let mut names: Vec<_> = self.services.iter().map(|it| it.name.as_str()).collect();
+            names.sort_unstable();
+            let known = format!("services and daemons are {}", names.join(", "));
+            Failure::NoSuchInstance { asked: name.to_owned(), known }
+        })
+    }
+
     /// The instances that `asked` names: one by its id, or all of a service.
     pub fn named(&self, asked: &str) -> Result<Vec<&Instance>, Failure> {
         let found: Vec<_> = self

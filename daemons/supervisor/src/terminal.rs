@@ -23,6 +23,11 @@ pub fn complain(error: &impl fmt::Display) {
     let _ = writeln!(io::stderr(), "backline: {}", error.to_string().trim_end());
 }
 
+/// Text of others in one line: what they write shall not steer the terminal.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
+
 /// `text` in bold, where that can be shown and is wanted.
 pub fn bold(text: impl fmt::Display) -> String {
     // The convention of no-color.org: any value but the empty one.

@@ -23,16 +23,32 @@ pub enum Exposed {
     Readable { path: PathBuf, mode: u32 },
     #[error("'{}' is no plain file: move it away, and the next start makes one", .0.display())]
     NoFile(PathBuf),
+    #[error("there is no operator's token in '{}': the next `backline up` makes one", .0.display())]
+    Missing(PathBuf),
 }
 
 /// Sees to it that there is a token, and that nobody else knows it. The supervisor's lock is held.
 pub fn see_to_it(path: &Path) -> Result<(), Failure> {
+    if is_there(path)? { Ok(()) } else { make(path) }
+}
+
+/// The token, for who may read it.
+pub fn read(path: &Path) -> Result<String, Failure> {
+    if !is_there(path)? {
+        return Err(Exposed::Missing(path.to_owned()).into());
+    }
+    let text = fs::read_to_string(path).map_err(Failure::file("read", path))?;
+    Ok(text.trim().to_owned())
+}
+
+/// Whether there is one that nobody else can read.
+fn is_there(path: &Path) -> Result<bool, Failure> {
     match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => make(path),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Failure::file("look at", path)(error)),
         Ok(found) if !found.is_file() => Err(Exposed::NoFile(path.to_owned()).into()),
         Ok(found) => match found.permissions().mode() & 0o777 {
-            mode if mode & 0o077 == 0 => Ok(()),
+            mode if mode & 0o077 == 0 => Ok(true),
             mode => Err(Exposed::Readable { path: path.to_owned(), mode }.into()),
         },
     }
@@ -80,6 +96,7 @@ mod tests {
     fn a_token_is_made_once_for_its_owner_alone() {
         let folder = folder("made");
         let path = folder.join("operator.token");
+        assert!(read(&path).expect_err("missing").to_string().contains("backline up"));
         see_to_it(&path).expect("made");
         let token = fs::read_to_string(&path).expect("there");
         assert!(token.len() == 65 && token.trim_end().bytes().all(|b| b.is_ascii_hexdigit()));
@@ -87,6 +104,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         see_to_it(&path).expect("kept");
         assert_eq!(fs::read_to_string(&path).expect("there"), token);
+        assert_eq!(read(&path).expect("readable"), token.trim());
         assert_eq!(fs::read_dir(&folder).expect("ours").count(), 1, "nothing is left beside it");
         fs::remove_dir_all(folder).expect("ours");
     }
