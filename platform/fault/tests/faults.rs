@@ -271,7 +271,7 @@ fn all_are_cut_and_new_ones_pass() {
 }
 
 #[test]
-fn a_server_that_is_away_is_a_reset_and_may_come_later() {
+fn a_server_that_is_away_is_a_reset() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let away = listener.local_addr().expect("an address");
     drop(listener);

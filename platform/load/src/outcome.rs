@@ -94,7 +94,7 @@ pub struct Outcome {
     pub total: Tally,
     /// By the name of their shape, in the plan's order.
     pub shapes: Vec<(String, Tally)>,
-    /// By the second of their moment, from the end of the warm-up on.
+    /// By the second of their moment, from the end of the warm-up on; as many as the load lasted.
     pub seconds: Vec<Second>,
     /// How late the generator was with its requests, in microseconds. Where this is not small
     /// against the latency, the machine is too small for the load.

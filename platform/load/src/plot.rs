@@ -109,7 +109,12 @@ impl Plot {
     /// The plot as an `<svg>` element; empty where there is nothing to show.
     #[must_use]
     pub fn svg(&self) -> String {
-        self.drawn(&|x| format!("{x:.0}"))
+        let (least, most) = self
+            .points()
+            .fold((f64::MAX, f64::MIN), |(least, most), (x, _)| (least.min(*x), most.max(*x)));
+        // Some ten marks: as many digits as make each of them another one.
+        let digits = if most - least < 1.0 { 2 } else { usize::from(most - least < 10.0) };
+        self.drawn(&|x| format!("{x:.digits$}"))
     }
 
     fn drawn(&self, x_label: &dyn Fn(&f64) -> String) -> String {
@@ -233,6 +238,10 @@ pub fn percentiles(title: &str, latencies: &[(&str, &hdrhistogram::Histogram<u64
         phases: Vec::new(),
     };
     plot.drawn(&|nines| {
+        // Between them are no round figures: 68.38 lies halfway to 90.
+        if (nines - nines.round()).abs() > 0.01 {
+            return String::new();
+        }
         let percent = 100.0 * (1.0 - 10f64.powf(-nines));
         if *nines < 0.05 { "0".to_owned() } else { format!("{percent:.*}", decimals(*nines)) }
     })
@@ -278,6 +287,15 @@ mod tests {
     }
 
     #[test]
+    fn each_mark_of_a_short_time_has_another_label() {
+        let line = Series::new("a", (0..6).map(|second| (f64::from(second), 1.0)));
+        let svg = Plot::over_time("Short", "x", vec![line]).svg();
+        for label in ["0.5", "1.5", "4.5"] {
+            assert!(svg.contains(&format!(">\n{label}\n<")), "{label}: {svg}");
+        }
+    }
+
+    #[test]
     fn nothing_to_show_is_an_empty_plot() {
         let svg = Plot::over_time("Nothing", "x", Vec::new()).svg();
         assert!(!svg.contains("polyline"));
@@ -291,5 +309,6 @@ mod tests {
         }
         let svg = percentiles("Latency", &[("all", &latency)]);
         assert!(svg.contains("99.9") && svg.contains("percentile"), "{svg}");
+        assert!(!svg.contains(">\n68\n<") && !svg.contains(">\n97\n<"), "{svg}");
     }
 }

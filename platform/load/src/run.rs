@@ -115,7 +115,9 @@ fn dispatch(
                 &runtime,
             );
         }
-        let _ = tell.send(begun.elapsed().min(all));
+        // What comes after the last arrival is part of the load, unless it was ended early.
+        let lasted = if stop.is_cancelled() { begun.elapsed().min(all) } else { all };
+        let _ = tell.send(lasted);
     });
     drop(opened);
     // Without a thread nothing is sent, and the outcome says so.
@@ -214,6 +216,8 @@ impl Book {
     }
 
     fn close(&self, lasted: Duration) -> Outcome {
-        Outcome { lasted, ..self.lock().clone() }
+        let mut outcome = Outcome { lasted, ..self.lock().clone() };
+        outcome.seconds.truncate(lasted.as_secs_f64().ceil() as usize);
+        outcome
     }
 }

@@ -179,6 +179,8 @@ async fn a_load_can_be_ended_early_and_is_reported_all_the_same() {
     let long = plan(vec![Shape::get("a", &url).unwrap()], 200.0, 600_000);
     let outcome = run(long.clone(), stop, |_| {}).await.unwrap();
     assert!((20..200).contains(&outcome.total.ok), "{}", outcome.total.ok);
+    let lived = outcome.lasted.as_secs_f64().ceil() as usize;
+    assert!(lived < 100 && outcome.seconds.len() == lived, "{lived}");
     let page = html(&long, &outcome);
     for part in ["<svg", "Latency by percentile", "Latency over time", "p99", "<table>"] {
         assert!(page.contains(part), "{part}");
@@ -216,6 +218,15 @@ async fn the_page_shows_each_kind_of_failure_and_a_half_answer_is_one() {
     }
     assert!(!page.contains("<cut>"), "names are text, not markup");
     assert!(!page.contains("src=") && !page.contains("@import"), "the page stands alone");
+}
+
+#[tokio::test]
+async fn the_pause_after_the_last_arrival_is_part_of_the_load() {
+    let url = serve(async |_| 200).await;
+    let rare =
+        Plan { arrivals: Arrivals::Steady, ..plan(vec![Shape::get("a", &url).unwrap()], 1.0, 300) };
+    let outcome = carry_out(rare).await;
+    assert_eq!((outcome.total.sent, outcome.lasted), (1, Duration::from_millis(300)));
 }
 
 #[test]
