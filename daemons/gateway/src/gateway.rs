@@ -73,16 +73,16 @@ impl Gateway {
             return refuse(Failure::NoService { asked: service, public });
         };
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        let guard = self.guards.of(&service);
+        let within = guard.dependency().timeout_set().unwrap_or(self.answer_within);
         let onward = onward(&request, &Known { service: &service, peer, cause });
         let outcome = async {
             let body = request.into_body();
-            let payload = Payload::take(&onward.headers, body, self.answer_within)
-                .await
-                .map_err(Unanswered::Failed)?;
+            let payload =
+                Payload::take(&onward.headers, body, within).await.map_err(Unanswered::Failed)?;
             // After the body, so that a slow caller holds no place.
-            let guard = self.guards.of(&service);
             let admission = guard.dependency().admit().await.map_err(Unanswered::Denied)?;
-            let forwarded = forward(&route, &service, &onward, payload, self.answer_within).await;
+            let forwarded = forward(&route, &service, &onward, payload, within).await;
             let place = admission.done(verdict(&forwarded));
             forwarded.map(|answer| answer.map(|body| body.holding(place)))
         };

@@ -122,7 +122,7 @@ impl Client {
         DependencySeen {
             to: dependency.service.to_string(),
             purpose: dependency.purpose.as_str(),
-            timeout_ms: ms(dependency.limits.timeout),
+            timeout_ms: ms(dependency.timeout()),
             latency_ms: dependency.seen.summary(now),
             breaker: BreakerSeen::of(&dependency.breaker, dependency),
             bulkhead: BulkheadSeen {

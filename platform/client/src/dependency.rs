@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use backline_resilience::{
@@ -51,6 +52,11 @@ impl Purpose {
 }
 
 impl Purpose {
+    /// The time of a call where the settings say nothing.
+    fn timeout(self) -> Duration {
+        Duration::from_secs(if self == Self::Traffic { 30 } else { 5 })
+    }
+
     /// Connections where the settings say nothing.
     fn connections(self) -> usize {
         if self == Self::Traffic { 512 } else { 64 }
@@ -109,6 +115,16 @@ impl Dependency {
     #[must_use]
     pub fn service(&self) -> &str {
         &self.service
+    }
+
+    /// The time of a call, where the settings say so for this dependency.
+    #[must_use]
+    pub fn timeout_set(&self) -> Option<Duration> {
+        self.limits.timeout
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.limits.timeout.unwrap_or_else(|| self.purpose.timeout())
     }
 
     /// What it is called for.

@@ -13,8 +13,9 @@ use backline_resilience::{BreakerConfig, Window};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
     /// The time of a whole call: finding an instance, waiting for a place, all tries, the answer's
-    /// last byte. From 1 ms to an hour; default 5 s. A call can ask for another.
-    pub(crate) timeout: Duration,
+    /// last byte. From 1 ms to an hour; default 5 s, and for the gateway's traffic what the gateway
+    /// gives. A call can ask for another.
+    pub(crate) timeout: Option<Duration>,
     /// The bulkhead: connections to the dependency, in use and idle. From 1 to 65,535; default 64,
     /// and 512 for the gateway's traffic, which is as much as all callers together.
     pub(crate) connections: Option<usize>,
@@ -36,7 +37,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            timeout: Duration::from_secs(5),
+            timeout: None,
             connections: None,
             wait: Duration::from_millis(250),
             idle: Duration::from_secs(10),
@@ -92,9 +93,8 @@ impl Limits {
                 .set(name, value)
                 .map_err(|right| InvalidLimits(format!("'{name}' is '{value}': give {right}")))?;
         }
-        if limits.breaker.probe_within < limits.timeout {
-            limits.breaker.probe_within = limits.timeout;
-        }
+        let longest = limits.timeout.unwrap_or_default();
+        limits.breaker.probe_within = limits.breaker.probe_within.max(longest);
         let checked = limits.breaker.check();
         checked.map_err(|error| InvalidLimits(error.to_string()))?;
         Ok(limits)
@@ -105,7 +105,7 @@ impl Limits {
         const HOUR: Duration = Duration::from_secs(3600);
         let breaker = &mut self.breaker;
         match name {
-            "timeout" => self.timeout = duration(value, 1, HOUR)?,
+            "timeout" => self.timeout = Some(duration(value, 1, HOUR)?),
             "connections" => self.connections = Some(count(value, 65_535)? as usize),
             "wait" => self.wait = duration(value, 0, Duration::from_secs(60))?,
             "tries" => {
@@ -144,11 +144,13 @@ impl fmt::Display for Limits {
         if let Some(connections) = self.connections {
             write!(f, "connections={connections} ")?;
         }
+        if let Some(timeout) = self.timeout {
+            write!(f, "timeout={timeout:?} ")?;
+        }
         write!(
             f,
-            "timeout={:?} wait={:?} tries={} retries={}% failures={}% slow={:?} \
+            "wait={:?} tries={} retries={}% failures={}% slow={:?} \
              slow-rate={}% window={} minimum={} open={:?} probes={}",
-            self.timeout,
             self.wait,
             self.tries,
             self.retries * 100.0,
@@ -200,7 +202,7 @@ mod tests {
     fn what_is_not_named_keeps_its_default() {
         assert_eq!(Limits::from_text("").unwrap(), Limits::default());
         let limits = Limits::from_text("timeout=2s wait=0ms window=10s failures=25%").unwrap();
-        assert_eq!(limits.timeout, Duration::from_secs(2));
+        assert_eq!(limits.timeout, Some(Duration::from_secs(2)));
         assert_eq!(limits.wait, Duration::ZERO);
         assert_eq!(limits.breaker.window, Window::Time(Duration::from_secs(10)));
         assert_eq!(limits.breaker.failure_rate, 0.25);

@@ -57,7 +57,7 @@ pub(crate) struct Prepared {
 
 impl RequestBuilder {
     pub(crate) fn new(client: Client, method: Method, reference: &str) -> Self {
-        let timeout = client.dependency().limits.timeout;
+        let timeout = client.dependency().timeout();
         Self {
             client,
             method,
