@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use backline_client::{Discovery, Purpose};
+use backline_client::{Client, Discovery};
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -83,6 +83,7 @@ impl Console {
     pub fn start(
         source: Source,
         discovery: &Discovery,
+        monitor: Client,
         operators: Operators,
         gateway: Option<String>,
         timings: Timings,
@@ -90,7 +91,7 @@ impl Console {
     ) -> Arc<Self> {
         Arc::new(Self {
             registry: source.follow(discovery, timings),
-            monitor: Monitor::new(discovery.client_for("monitor", Purpose::Operations)),
+            monitor: Monitor::new(monitor),
             operators,
             live: Live::default(),
             boards: Boards::default(),

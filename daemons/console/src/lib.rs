@@ -34,6 +34,7 @@ use std::{error::Error, net::SocketAddr, process::ExitCode, sync::Arc};
 
 use axum::Router;
 use backline_chassis::daemon::{self, Daemon, Options};
+use backline_client::Purpose;
 
 use console::{Console, Timings};
 use operator::Operators;
@@ -72,6 +73,7 @@ fn build(daemon: &Daemon, gateway: Option<String>) -> Result<Router, Box<dyn Err
     let console = Console::start(
         source,
         &daemon.discovery,
+        daemon.discovery.client_for("monitor", Purpose::Operations),
         operators,
         gateway,
         Timings::default(),

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use super::keys::Keys;
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
@@ -65,6 +66,7 @@ struct Registered {
 pub(super) struct FakeRegistry {
     server: Server,
     state: Arc<watch::Sender<Registered>>,
+    pub keys: Arc<watch::Sender<Keys>>,
 }
 
 impl FakeRegistry {
@@ -76,7 +78,9 @@ impl FakeRegistry {
             .route("/v1/catalog/services", get(names))
             .route("/v1/health/service/{name}", get(instances))
             .with_state(state.clone());
-        Self { server: Server::start(router).await, state }
+        let keys = Arc::new(watch::Sender::new(Keys::default()));
+        let router = router.merge(super::keys::routes(keys.clone()));
+        Self { server: Server::start(router).await, state, keys }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -227,4 +231,16 @@ pub(super) fn late(correlation: &str) -> Value {
     instance["steps"][1] = json!({ "id": "mail", "state": "late", "at": null, "event_id": null });
     instance["unexpected"] = json!([{ "event": "customer.closed", "service": "customers", "at": "2026-01-02T03:04:07Z" }]);
     instance
+}
+
+/// A process that tells its breakers: what `docs/wire/breakers.md` shows.
+pub(super) async fn board() -> SocketAddr {
+    let text = include_str!("../../../../docs/wire/breakers.md");
+    let example = text.split("```json").nth(1).and_then(|rest| rest.split("```").next());
+    let board: Value = serde_json::from_str(example.expect("an example")).expect("JSON");
+    let router = Router::new().route("/breakers", get(async move || Json(board.clone())));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
 }

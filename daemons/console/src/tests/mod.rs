@@ -2,12 +2,15 @@
 
 mod api;
 mod fakes;
+mod keys;
 mod live;
+mod operator;
 mod pages;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use backline_client::Discovery;
+use backline_chassis::OperatorToken;
+use backline_client::{Discovery, Purpose};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -47,15 +50,22 @@ struct Estate {
 impl Estate {
     /// A registry with these entries, a monitor, and the console over them.
     async fn with(entries: &[Value]) -> Self {
+        Self::operated(entries, None).await
+    }
+
+    async fn operated(entries: &[Value], token: Option<OperatorToken>) -> Self {
         let registry = FakeRegistry::start(entries).await;
         let monitor = FakeMonitor::start().await;
         let url = format!("consul://{}", registry.address());
         let source = Source::from_url(&url, "console-1").expect("a URL");
         let monitored = format!("static:monitor={}", monitor.address());
-        let discovery = Discovery::from_url(&monitored, "console-1").expect("a URL");
+        let monitored = Discovery::from_url(&monitored, "console-1").expect("a URL");
+        let monitored = monitored.client_for("monitor", Purpose::Operations);
+        let discovery = Discovery::from_url(&url, "console-1").expect("a URL");
         let drain = CancellationToken::new();
-        let operators = Operators::new(None, &discovery);
-        let console = Console::start(source, &discovery, operators, None, TIMINGS, &drain);
+        let operators = Operators::new(token, &discovery);
+        let console =
+            Console::start(source, &discovery, monitored, operators, None, TIMINGS, &drain);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let router = routes(console.clone());
@@ -80,11 +90,26 @@ impl Estate {
     }
 
     async fn get_with(&self, path: &str, header: &str) -> Answer {
-        let mut stream = TcpStream::connect(self.address).await.expect("it listens");
         let head = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\n{header}Connection: close\r\n\r\n",
             self.address
         );
+        self.exchange(&head).await
+    }
+
+    /// A form, sent as a browser does.
+    async fn post(&self, path: &str, cookie: &str, form: &str) -> Answer {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\nConnection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+            self.address,
+            form.len(),
+        );
+        self.exchange(&head).await
+    }
+
+    async fn exchange(&self, head: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.expect("it listens");
         stream.write_all(head.as_bytes()).await.expect("it reads");
         let mut text = String::new();
         let read = timeout(WITHIN, stream.read_to_string(&mut text)).await;
