@@ -30,7 +30,6 @@ pub struct Site {
     address: String,
     old: String,
     classifieds: Client,
-    old_ads: Client,
     _processes: Vec<Child>,
     folder: PathBuf,
 }
@@ -65,11 +64,9 @@ impl Site {
             variables.push(unlimited);
         }
         let address = start("classifieds", &variables).await?;
-        let known = format!("static:classifieds={address},old-ads={old}");
-        let discovery = Discovery::from_url(&known, "cascade")?;
+        let discovery = Discovery::from_url(&format!("static:classifieds={address}"), "cascade")?;
         Ok(Self {
             classifieds: discovery.client_for("classifieds", Purpose::Operations),
-            old_ads: discovery.client_for("old-ads", Purpose::Operations),
             address,
             old,
             _processes: processes,
@@ -90,7 +87,10 @@ impl Site {
     /// How long each answer of the old service takes from now on.
     pub async fn old_ads_take(&self, delay: Duration) -> Result<(), Failed> {
         let mood = json!({ "delay_ms": delay.as_millis() as u64 });
-        self.old_ads.post("/old-ads/mood").json(&mood).send().await?;
+        // A client for this call alone: its connection is not to be counted among the site's.
+        let discovery = Discovery::from_url(&format!("static:old-ads={}", self.old), "cascade")?;
+        let old_ads = discovery.client_for("old-ads", Purpose::Operations);
+        old_ads.post("/old-ads/mood").json(&mood).send().await?;
         Ok(())
     }
 
