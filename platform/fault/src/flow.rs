@@ -41,9 +41,9 @@ impl From<io::Error> for End {
     }
 }
 
-/// Bytes, or the end where there are none, and when they arrive.
+/// Bytes, the end where there are none, or that it broke; and when that arrives.
 struct Parcel {
-    bytes: Vec<u8>,
+    bytes: io::Result<Vec<u8>>,
     due: Instant,
 }
 
@@ -76,14 +76,23 @@ async fn take_in(
     let mut buffer = vec![0; READ];
     let mut last = Instant::now();
     loop {
-        let read = from.read(&mut buffer).await?;
+        let read = from.read(&mut buffer).await;
         let latency = latency(side(&faults.borrow()), &mut rng);
-        last = last.max(Instant::now() + latency);
-        let parcel = Parcel { bytes: buffer[..read].to_vec(), due: last };
-        if queue.send(parcel).await.is_err() || read == 0 {
+        last = last.max(later(Instant::now(), latency));
+        // What breaks a connection takes as long as what it carries: an answer before a reset
+        // still arrives.
+        let is_last = !read.as_ref().is_ok_and(|read| *read > 0);
+        let parcel = Parcel { bytes: read.map(|read| buffer[..read].to_vec()), due: last };
+        if queue.send(parcel).await.is_err() || is_last {
             return Ok(());
         }
     }
+}
+
+/// A latency that no clock can hold is one that never ends.
+fn later(now: Instant, latency: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    now.checked_add(latency).unwrap_or(now + NEVER)
 }
 
 fn latency(flow: &Flow, rng: &mut Rng) -> Duration {
@@ -91,7 +100,7 @@ fn latency(flow: &Flow, rng: &mut Rng) -> Duration {
         return flow.latency;
     }
     let shift = flow.jitter.mul_f64(2.0 * rng.f64());
-    (flow.latency + shift).saturating_sub(flow.jitter)
+    flow.latency.saturating_add(shift).saturating_sub(flow.jitter)
 }
 
 struct Handing<'a> {
@@ -110,6 +119,7 @@ impl Handing<'_> {
     async fn hand_on(mut self, mut queued: mpsc::Receiver<Parcel>) -> Result<(), End> {
         while let Some(Parcel { bytes, due }) = queued.recv().await {
             sleep_until(due).await;
+            let bytes = bytes?;
             if bytes.is_empty() {
                 return self.close().await;
             }

@@ -78,10 +78,12 @@ impl Proxy {
             let wrong = format!("{listen} is not on loopback: give 127.0.0.1:0");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, wrong));
         }
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let entered = runtime.enter();
+        // Before the runtime: one cannot be dropped in an async test, and a taken address is the
+        // usual failure.
         let held = bound(listen)?;
         let address = held.local_addr()?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let entered = runtime.enter();
         let listener = bound(address)?.listen(BACKLOG)?;
         drop(entered);
         let (faults, told) = watch::channel(Faults::default());

@@ -310,3 +310,41 @@ async fn async_tests_can_use_it_too() {
     proxy.set(Faults { refuse: true, ..Faults::default() });
     tokio::net::TcpStream::connect(proxy.address()).await.expect_err("refused");
 }
+
+#[test]
+fn an_answer_before_a_reset_still_arrives() {
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let proxy = Proxy::start(server.local_addr().expect("an address"));
+    proxy.set(down(Flow { latency: ms(50), ..Flow::default() }));
+    let mut client = connect(&proxy);
+    client.write_all(b"too much").expect("sent");
+    let (mut served, _) = server.accept().expect("a connection");
+    served.peek(&mut [0]).expect("a byte");
+    served.write_all(b"413").expect("sent");
+    // Closed with what came unread: a reset.
+    drop(served);
+    let mut answer = [0; 3];
+    client.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"413");
+    let end = client.read(&mut [0]).map_err(|error| error.kind());
+    assert!(matches!(end, Err(ErrorKind::ConnectionReset) | Ok(0)), "{end:?}");
+}
+
+#[test]
+fn a_latency_without_end_can_be_lifted() {
+    let proxy = Proxy::start(echo());
+    proxy.set(down(Flow { latency: Duration::MAX, jitter: Duration::MAX, ..Flow::default() }));
+    let mut stuck = connect(&proxy);
+    stuck.write_all(b"hello").expect("sent");
+    proxy.set(Faults::default());
+    round_trip(&mut connect(&proxy), b"hello");
+    assert_eq!(proxy.counts().total, 2);
+    assert_eq!(proxy.counts().open, 2, "the first still waits");
+}
+
+#[tokio::test]
+async fn a_taken_address_is_an_error_in_async_tests_too() {
+    let taken = echo();
+    let error = Proxy::listening(taken, taken).expect_err("it is taken");
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+}
