@@ -52,6 +52,8 @@ struct Row {
     purpose: String,
     steer: String,
     sign: Sign,
+    /// For how long it has been so.
+    lasts: String,
     reason: String,
     failures: Bar,
     slow: Bar,
@@ -78,7 +80,8 @@ impl Bar {
 
     /// A rate against the one that opens the breaker.
     fn rate(rate: Option<f64>, limit: f64, what: &str, calls: u64) -> Self {
-        let text = rate.map_or("–".to_owned(), |rate| format!("{:.0} %", rate * 100.0));
+        let percent = |rate: f64| format!("{:.0} %", rate * 100.0);
+        let text = format!("{} of {}", rate.map_or("–".to_owned(), percent), percent(limit));
         let title = format!(
             "{what} of {}; it opens at {:.0} %",
             count(calls, "call", "calls"),
@@ -111,6 +114,8 @@ pub(crate) fn breakers(
         group.rows.extend(board.dependencies.iter().map(|seen| Row::of(process, seen)));
     }
     groups.retain(|group| !group.rows.is_empty() || !group.servers.is_empty());
+    // Who asks the registry alone has little to show.
+    groups.sort_by_key(|group| group.rows.iter().all(|row| row.purpose == "operations"));
     let rows = || groups.iter().flat_map(|group| &group.rows);
     let (total, open) =
         (rows().count(), rows().filter(|row| ["bad", "warn"].contains(&row.sign.class)).count());
@@ -160,6 +165,7 @@ impl Row {
                 segment(&process.service)
             ),
             sign: sign(&breaker.state),
+            lasts: duration(breaker.for_ms),
             reason: breaker.reason.clone().unwrap_or_default(),
             failures: Bar::rate(
                 breaker.failure_rate,
@@ -216,7 +222,7 @@ fn latency(seen: &Dependency) -> Option<Bar> {
         latency.p99,
         count(latency.calls, "call", "calls"),
     );
-    let text = format!("{:.1} ms / {limit}", latency.p99);
+    let text = format!("{:.1}, {:.1} ms / {limit}", latency.p50, latency.p99);
     Some(Bar::of(text, title, latency.p99, seen.timeout_ms as f64))
 }
 
