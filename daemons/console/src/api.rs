@@ -73,7 +73,7 @@ async fn breakers(State(console): State<Arc<Console>>, request: HeaderMap) -> Re
 }
 
 async fn audit(State(console): State<Arc<Console>>, request: HeaderMap) -> Response {
-    let (records, as_of) = (console.operators.audit(), Timestamp::now());
+    let (records, as_of) = (console.audit.newest().await, Timestamp::now());
     let whole = serde_json::json!({ "as_of": as_of, "records": records });
     answer(&request, as_of, &records, &whole)
 }

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    audit::Audit,
     boards::{Boards, Process},
     catalog::Health,
     live::Live,
@@ -50,6 +51,7 @@ pub(crate) struct Console {
     pub registry: watch::Receiver<Arc<Known>>,
     pub monitor: Monitor,
     pub operators: Operators,
+    pub audit: Audit,
     pub live: Live,
     boards: Boards,
     pub timings: Timings,
@@ -93,6 +95,7 @@ impl Console {
             registry: source.follow(discovery, timings),
             monitor: Monitor::new(monitor),
             operators,
+            audit: Audit::new(source.clone()),
             live: Live::default(),
             boards: Boards::default(),
             timings,

@@ -13,6 +13,7 @@
 
 mod api;
 mod assets;
+mod audit;
 mod boards;
 mod catalog;
 mod console;

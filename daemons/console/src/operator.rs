@@ -18,14 +18,13 @@ use uuid::Uuid;
 
 const MAINTENANCE: &str = "backline/maintenance/";
 const BREAKERS: &str = "backline/breakers/";
-const AUDIT: &str = "backline/audit/";
+/// Under it, one key for each record, in the order of time.
+pub(crate) const AUDIT: &str = "backline/audit/";
 
 /// After this time one signs in again.
 pub(crate) const SIGNED_IN_FOR: Duration = Duration::from_secs(12 * 60 * 60);
 /// More sessions push the oldest out.
 const MOST_SESSIONS: usize = 100;
-/// Records that are shown.
-const MOST_RECORDS: usize = 200;
 
 type Keys = watch::Receiver<Arc<BTreeMap<String, Key>>>;
 
@@ -34,7 +33,6 @@ pub(crate) struct Operators {
     token: Option<OperatorToken>,
     discovery: Discovery,
     maintenance: Keys,
-    audit: Keys,
     sessions: Mutex<HashMap<String, Session>>,
 }
 
@@ -100,7 +98,6 @@ impl Operators {
         Self {
             token,
             maintenance: discovery.watch_keys(MAINTENANCE),
-            audit: discovery.watch_keys(AUDIT),
             discovery: discovery.clone(),
             sessions: Mutex::default(),
         }
@@ -198,12 +195,5 @@ impl Operators {
             Some(Maintained { service, by, reason, at })
         });
         maintained.collect()
-    }
-
-    /// What was done lately, newest first: keys are in the order of time.
-    pub fn audit(&self) -> Vec<Record> {
-        let keys = self.audit.borrow();
-        let newest = keys.values().rev().take(MOST_RECORDS);
-        newest.map(|key| serde_json::from_slice(&key.value).unwrap_or_default()).collect()
     }
 }

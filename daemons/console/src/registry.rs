@@ -226,7 +226,7 @@ impl Follower {
     }
 }
 
-async fn connect(host: &str, caller: &str) -> Result<Client, String> {
+pub(crate) async fn connect(host: &str, caller: &str) -> Result<Client, String> {
     let mut addresses = tokio::net::lookup_host(host).await.map_err(|error| error.to_string())?;
     let address = addresses.next().ok_or("its name has no address")?;
     Discovery::from_url(&format!("static:registry={address}"), caller)

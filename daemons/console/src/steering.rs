@@ -87,8 +87,8 @@ async fn sign_in(
 ) -> Result<Response, Problem> {
     let Form(form) = form.map_err(|error| problems::invalid_query(&error.body_text(), &trace))?;
     let name = form.name.trim();
-    if name.is_empty() || name.len() > LONGEST {
-        let what = "Give the name that the audit log shall show, of at most 200 characters.";
+    if name.is_empty() || !is_plain(name) {
+        let what = "Give the name that the audit log shall show, of at most 200 bytes.";
         return Err(problems::invalid_query(what, &trace));
     }
     let Some(session) = console.operators.sign_in(&form.token, name) else {
@@ -199,8 +199,8 @@ async fn act(
         known(&console, &act.caller, &trace)?;
     }
     let reason = act.reason.trim();
-    if reason.len() > LONGEST {
-        return Err(problems::invalid_query("A reason has at most 200 characters.", &trace));
+    if let Some(mistake) = mistake_in(&act, reason) {
+        return Err(problems::invalid_query(mistake, &trace));
     }
     let done = console.operators.carry_out(act.action, &act.caller, &act.service, &by, reason);
     done.await.map_err(|error| {
@@ -211,6 +211,24 @@ async fn act(
         }
     })?;
     Ok(Redirect::to("/board").into_response())
+}
+
+/// What keeps a wish from being one.
+fn mistake_in(act: &Act, reason: &str) -> Option<&'static str> {
+    if !is_plain(reason) {
+        return Some("A reason has at most 200 bytes, on one line.");
+    }
+    let begins = act.action == Action::BeginMaintenance;
+    if begins && reason.is_empty() {
+        return Some("Say why: others will ask.");
+    }
+    (begins && act.service == "registry")
+        .then_some("Wishes are read from the registry: its calls are not stopped.")
+}
+
+/// One line that is not too long.
+fn is_plain(text: &str) -> bool {
+    text.len() <= LONGEST && !text.chars().any(char::is_control)
 }
 
 /// Services and daemons of the registry; a wish for anybody else would be a slip of the pen.
@@ -235,7 +253,7 @@ struct Audit {
 
 async fn audit(State(console): State<Arc<Console>>, trace: Trace) -> Result<Response, Problem> {
     let now = Timestamp::now();
-    let rows = console.operators.audit();
+    let rows = console.audit.newest().await;
     let rows = rows.into_iter().map(|record| view::Recorded::of(record, now)).collect();
     plain(StatusCode::OK, "Audit log", &Audit { rows }, &trace)
 }

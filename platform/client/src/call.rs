@@ -24,7 +24,6 @@ const ERROR_BODY_LIMIT: usize = 64 * 1024;
 
 impl Client {
     pub(crate) async fn call(&self, prepared: Prepared) -> Result<Response, Error> {
-        self.listen_to_operators();
         let mut measured = Measured::start(self);
         let result = self.answer(prepared).await;
         measured.outcome = match &result {
@@ -38,6 +37,7 @@ impl Client {
     async fn answer(&self, mut asked: Prepared) -> Result<Response, Error> {
         let dependency = self.dependency();
         let time = Time::of(&asked);
+        time.within(Stage::Address, &asked.call, self.steered()).await?;
         dependency.budget.deposit();
         let mut before = Vec::new();
         for retry in 1.. {

@@ -150,10 +150,12 @@ impl Client {
         Ok(addresses)
     }
 
-    /// What sees to it that operators' wishes reach the breakers runs from the first call on.
-    pub(crate) fn listen_to_operators(&self) {
+    /// What sees to it that operators' wishes reach the breakers runs from the first call on, and
+    /// the first call waits for it.
+    pub(crate) async fn steered(&self) {
         if let Way::Discovered { discovery, .. } = &self.0.way {
             discovery.listen_to_operators();
+            discovery.steered().await;
         }
     }
 }

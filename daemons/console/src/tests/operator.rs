@@ -134,7 +134,12 @@ async fn a_wish_that_is_none_is_refused_with_what_would_be_right() {
     for (form, right) in [
         ("", "missing field"),
         ("action=dance&caller=email&service=customers", "begin-maintenance"),
-        ("action=begin-maintenance&service=custmers", "There are: customers, email, gateway"),
+        ("action=begin-maintenance&service=customers", "Say why"),
+        ("action=begin-maintenance&service=customers&reason=a%0Ab", "on one line"),
+        (
+            "action=begin-maintenance&service=custmers&reason=x",
+            "There are: customers, email, gateway",
+        ),
         ("action=open&caller=nobody&service=customers", "no service 'nobody'"),
     ] {
         let answer = estate.post("/operator/steer", &cookie, form).await;

@@ -1,6 +1,7 @@
 //! The site's processes, started for the game day and gone with it.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -30,6 +31,8 @@ pub struct Site {
     address: String,
     old: String,
     classifieds: Client,
+    /// Of the site itself.
+    pid: u32,
     _processes: Vec<Child>,
     folder: PathBuf,
 }
@@ -65,7 +68,9 @@ impl Site {
         }
         let address = start("classifieds", &variables).await?;
         let discovery = Discovery::from_url(&format!("static:classifieds={address}"), "cascade")?;
+        let pid = processes.last().and_then(Child::id).unwrap_or_default();
         Ok(Self {
+            pid,
             classifieds: discovery.client_for("classifieds", Purpose::Operations),
             address,
             old,
@@ -119,18 +124,32 @@ impl Site {
         Ok(())
     }
 
-    /// Connections that are open to the old service, as the kernel has them (proc(5), `net/tcp`).
+    /// The site's open connections to the old service, as the kernel has them (proc(5): `net/tcp` and
+    /// the site's own descriptors; what this scenario asks the old service is not among them).
     pub fn connections_to_old_ads(&self) -> usize {
         const ESTABLISHED: &str = "01";
         let port = self.old.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
-        let local = format!(":{:04X}", port.unwrap_or_default());
+        let remote = format!(":{:04X}", port.unwrap_or_default());
+        let sockets = self.sockets();
         let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
         let open = table.lines().skip(1).filter(|line| {
-            let mut fields = line.split_whitespace().skip(1);
-            let ours = fields.next().is_some_and(|address| address.ends_with(&local));
-            ours && fields.nth(1) == Some(ESTABLISHED)
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let [_, _, address, state, _, _, _, _, _, inode, ..] = fields[..] else { return false };
+            address.ends_with(&remote) && state == ESTABLISHED && sockets.contains(inode)
         });
         open.count()
+    }
+
+    /// The inodes of the site's sockets.
+    fn sockets(&self) -> HashSet<String> {
+        let folder = format!("/proc/{}/fd", self.pid);
+        let links = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let sockets = links.filter_map(|entry| {
+            let link = std::fs::read_link(entry.path()).ok()?;
+            let inode = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned();
+            Some(inode)
+        });
+        sockets.collect()
     }
 }
 

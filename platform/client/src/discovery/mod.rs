@@ -78,6 +78,10 @@ impl Default for Timings {
     }
 }
 
+/// The first call of a process waits this long for what operators wish, no longer: a registry that
+/// is away has no addresses to call either, and one without keys has no wishes.
+const STEERED_WITHIN: Duration = Duration::from_secs(1);
+
 /// Who calls, and within which limits.
 #[derive(Clone, Debug, Default)]
 pub struct Caller {
@@ -106,6 +110,8 @@ struct Inner {
     keys: Mutex<HashMap<String, Watched<Keys>>>,
     clients: Mutex<Clients>,
     listening: Once,
+    /// Whether operators' wishes are known: what was stopped must not begin by a restart.
+    steered: watch::Sender<bool>,
 }
 
 /// The clients in use, and what operators wish of them.
@@ -165,6 +171,7 @@ impl Discovery {
             keys: Mutex::default(),
             clients: Mutex::default(),
             listening: Once::new(),
+            steered: watch::Sender::new(false),
         })))
     }
 
@@ -217,9 +224,20 @@ impl Discovery {
     pub(crate) fn obey(&self, wishes: Wishes) {
         let mut clients = lock(&self.0.clients);
         clients.wishes = wishes;
+        self.0.steered.send_replace(true);
         for client in clients.known.values().filter_map(WeakClient::upgrade) {
             client.dependency().obey(&clients.wishes);
         }
+    }
+
+    /// Ready when operators' wishes are known, or have been asked for in vain for a second.
+    pub(crate) async fn steered(&self) {
+        if *self.0.steered.borrow() {
+            return;
+        }
+        let mut steered = self.0.steered.subscribe();
+        let _ = tokio::time::timeout(STEERED_WITHIN, steered.wait_for(|known| *known)).await;
+        self.0.steered.send_replace(true);
     }
 
     pub(crate) fn downgrade(&self) -> WeakDiscovery {
@@ -265,9 +283,13 @@ impl Discovery {
     /// Outside a tokio runtime.
     #[must_use]
     pub fn watch_keys(&self, prefix: &str) -> watch::Receiver<Arc<BTreeMap<String, Key>>> {
+        self.watched_keys(prefix).receiver()
+    }
+
+    fn watched_keys(&self, prefix: &str) -> Watched<Keys> {
         let mut keys = lock(&self.0.keys);
         if let Some(watched) = keys.get(prefix) {
-            return watched.receiver();
+            return watched.clone();
         }
         let watched = match &self.0.source {
             Source::Static(fixed) => fixed.keys(),
@@ -276,7 +298,7 @@ impl Discovery {
             }
         };
         keys.insert(prefix.to_owned(), watched.clone());
-        watched.receiver()
+        watched
     }
 
     /// Writes keys with the operator's token: all or none, at most 64, within 5 s. Returns when

@@ -1,13 +1,9 @@
 //! Carrying operators' wishes from the registry to the breakers.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use tokio::sync::watch;
-
-use super::{Discovery, Key, WeakDiscovery};
+use super::{Discovery, Key, Watched, WeakDiscovery};
 use crate::wish::{BREAKERS, MAINTENANCE, Wishes};
-
-type Keys = watch::Receiver<Arc<BTreeMap<String, Key>>>;
 
 impl Discovery {
     /// Starts the task that carries wishes to breakers, if it does not run yet.
@@ -15,14 +11,22 @@ impl Discovery {
         let inner = &self.0;
         inner.listening.call_once(|| {
             let own = format!("{BREAKERS}{}/", inner.caller.service);
-            let (maintenance, breakers) = (self.watch_keys(MAINTENANCE), self.watch_keys(&own));
+            let (maintenance, breakers) = (self.watched_keys(MAINTENANCE), self.watched_keys(&own));
             // The task must not keep the watchers alive: without this discovery nobody is steered.
             tokio::spawn(carry(self.downgrade(), own, maintenance, breakers));
         });
     }
 }
 
-async fn carry(to: WeakDiscovery, own: String, mut maintenance: Keys, mut breakers: Keys) {
+async fn carry(
+    to: WeakDiscovery,
+    own: String,
+    maintenance: Watched<BTreeMap<String, Key>>,
+    breakers: Watched<BTreeMap<String, Key>>,
+) {
+    // Before the first answers nothing is known, which is not the same as that nobody wishes.
+    tokio::join!(maintenance.latest(), breakers.latest());
+    let (mut maintenance, mut breakers) = (maintenance.receiver(), breakers.receiver());
     loop {
         let wishes = read(&own, &maintenance.borrow_and_update(), &breakers.borrow_and_update());
         let Some(discovery) = to.upgrade() else { return };

@@ -284,6 +284,20 @@ async fn operators_open_and_close_breakers_by_keys() {
 }
 
 #[tokio::test]
+async fn what_was_stopped_does_not_begin_by_a_restart() {
+    let registry = FakeRegistry::start();
+    let server = Server::start(async |_| answer(200, "")).await;
+    registry.add("a-1", server.address);
+    registry.set_key("backline/maintenance/a", "e30=");
+    // Each is a process that has just started: its first call is stopped already.
+    for _ in 0..20 {
+        let client = registry.discovery(TIMINGS).client("a");
+        assert_eq!(client.get("/a").send().await.unwrap_err().kind(), Kind::Open);
+    }
+    assert_eq!(server.connections().requests, 0);
+}
+
+#[tokio::test]
 async fn a_process_has_one_set_of_measures_for_each_dependency_and_purpose() {
     let server = Server::start(async |_| answer(200, "")).await;
     let discovery = static_discovery(&[server.address]);
