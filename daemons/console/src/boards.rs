@@ -115,7 +115,7 @@ impl Boards {
     pub async fn all(&self, services: &[Service], age: Duration) -> Arc<Vec<Process>> {
         let mut shared = self.shared.lock().await;
         if shared.asked.is_none_or(|asked| asked.elapsed() >= age) {
-            shared.asked = Some(Instant::now());
+            let now = Instant::now();
             let mut clients = HashMap::new();
             let mut asked = Vec::new();
             for service in services {
@@ -131,6 +131,8 @@ impl Boards {
             }
             shared.clients = clients;
             shared.seen = Arc::new(stream::iter(asked).buffered(AT_A_TIME).collect().await);
+            // Whoever asks may give up before: then nothing was seen.
+            shared.asked = Some(now);
         }
         shared.seen.clone()
     }

@@ -14,6 +14,10 @@ use crate::{
     upstream::{Answer, Upstream},
 };
 
+/// The service has refused the request before any work: it is well, and at its limit.
+#[derive(Clone, Copy)]
+pub(crate) struct Shed;
+
 /// Why no instance answered.
 pub(crate) enum Unanswered {
     NobodyHealthy,
@@ -110,9 +114,13 @@ async fn attempt(
         let (mut head, body) = answer.into_parts();
         let length = head.headers.contains_key(header::CONTENT_LENGTH);
         let bodiless = onward.method == Method::HEAD || head.status == StatusCode::NOT_MODIFIED;
+        let shed = head.headers.contains_key("backline-shed");
         hygiene::clean_answer(&mut head.headers);
         head.version = Version::HTTP_11;
         head.extensions.clear();
+        if shed {
+            head.extensions.insert(Shed);
+        }
         Response::from_parts(head, lease.read(body, length || !bodiless))
     });
     Attempt { outcome, reused }

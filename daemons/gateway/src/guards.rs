@@ -9,7 +9,11 @@ use backline_client::{Client, Discovery, Purpose};
 use backline_resilience::Outcome;
 use http::Response;
 
-use crate::{forward::Unanswered, retry::Failed, upstream::Answer};
+use crate::{
+    forward::{Shed, Unanswered},
+    retry::Failed,
+    upstream::Answer,
+};
 
 /// One guard for each service that requests were forwarded to.
 pub(crate) struct Guards {
@@ -37,6 +41,7 @@ impl Guards {
 /// What a forwarded request says about its service.
 pub(crate) fn verdict(forwarded: &Result<Response<Answer>, Unanswered>) -> Outcome {
     match forwarded {
+        Ok(answer) if answer.extensions().get::<Shed>().is_some() => Outcome::Ignored,
         Ok(answer) if answer.status().is_server_error() => Outcome::Failure,
         Ok(answer) if matches!(answer.status().as_u16(), 421 | 429) => Outcome::Ignored,
         Ok(_) => Outcome::Success,

@@ -55,16 +55,18 @@ impl Admission {
     async fn pass(&self, request: Request, next: Next) -> Result<Response, Problem> {
         json_body(&request)?;
         let deadline = request.extensions().get::<Cause>().and_then(|cause| cause.deadline);
+        // Full already: not even the body is taken in. It is asked again when the body is here.
+        let now = self.shed.snapshot();
+        if now.in_flight >= now.limit {
+            self.shed.try_acquire().map_err(|full| refused(full.limit))?.done(Outcome::Ignored);
+        }
         let (mut parts, body) = request.into_parts();
         let body = match read(body).await {
             Ok(body) => body,
             // What is left of it is not waited for.
             Err(problem) => return Ok(closing(problem)),
         };
-        let place = self.shed.try_acquire().map_err(|full| {
-            metrics::counter!("http_shed_total").increment(1);
-            overloaded(full.limit)
-        })?;
+        let place = self.shed.try_acquire().map_err(|full| refused(full.limit))?;
         let key = Key::of(&parts, &body)?;
         let _running = key.as_ref().map(|key| self.running.begin(key)).transpose()?;
         if let Some(key) = key {
@@ -147,7 +149,8 @@ fn body_late() -> Problem {
     ))
 }
 
-fn overloaded(limit: u32) -> Problem {
+fn refused(limit: u32) -> Problem {
+    metrics::counter!("http_shed_total").increment(1);
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "The service is at its limit")
         .detail(format!(
             "This instance works on {limit} requests at once and refuses more before any work is \
@@ -170,3 +173,7 @@ fn closing(problem: Problem) -> Response {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
+
+#[cfg(test)]
+#[path = "admission_tests.rs"]
+mod tests;

@@ -59,7 +59,11 @@ impl Key {
         }
         let Some(key) = header(&request.headers)? else { return Ok(None) };
         let scope = format!("{} {}", request.method, request.uri.path());
-        Ok(Some(Self { scope, key, fingerprint: hex(&Sha256::digest(body)) }))
+        let mut whole = Sha256::new();
+        whole.update(request.uri.query().unwrap_or_default());
+        whole.update([0]);
+        whole.update(body);
+        Ok(Some(Self { scope, key, fingerprint: hex(&whole.finalize()) }))
     }
 
     /// The answer that was given under this key before.
@@ -278,6 +282,18 @@ mod tests {
         assert_eq!((refused.status().as_u16(), refused.code()), (409, "idempotency-key-in-use"));
         drop(first);
         assert!(running.begin(&key("1")).is_ok());
+    }
+
+    #[test]
+    fn another_query_is_another_request() {
+        let of = |target: &str| {
+            let request = http::Request::post(target).header("idempotency-key", "k").body(());
+            let (parts, ()) = request.expect("a request").into_parts();
+            Key::of(&parts, b"").expect("valid").expect("a key").fingerprint
+        };
+        assert_eq!(of("/x?to=a"), of("/x?to=a"));
+        assert_ne!(of("/x?to=a"), of("/x?to=b"));
+        assert_ne!(key("a").fingerprint, key("b").fingerprint);
     }
 
     #[test]

@@ -179,6 +179,10 @@ impl Asked {
             // Whoever sends that may not mean what we would read next.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        if fault.problem.code() == "overloaded" {
+            // For those who do not read bodies: refused before any work, and well.
+            headers.insert("backline-shed", HeaderValue::from_static("true"));
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

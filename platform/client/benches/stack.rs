@@ -6,6 +6,8 @@
 //!
 //! `cargo bench -p backline-client --bench stack`
 
+#![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
+
 use std::{convert::Infallible, net::SocketAddr, sync::mpsc, thread, time::Duration};
 
 use backline_client::{Client, Discovery};

@@ -48,8 +48,9 @@ impl Client {
             if retry >= dependency.limits.tries || !is_worth_a_retry(&failed) {
                 return Err(failed);
             }
-            let pause = dependency.backoff.delay(retry);
-            let pause = failed.retry_after().map_or(pause, |wait| wait.max(pause));
+            // The other side's wish, and jitter on top: not everybody at the same moment.
+            let wait = failed.retry_after().unwrap_or_default();
+            let pause = wait + dependency.backoff.delay(retry);
             if Instant::now() + pause >= time.end || !dependency.budget.try_withdraw() {
                 return Err(failed);
             }
@@ -78,7 +79,7 @@ impl Client {
         let took = begun.elapsed();
         let outcome = match &result {
             Ok(_) => Outcome::Success,
-            Err(error) => error.verdict(took >= dependency.limits.breaker.slow_call),
+            Err(error) => error.verdict(took >= dependency.enough()),
         };
         if asked.long_poll {
             permit.record_untimed(outcome);
@@ -158,7 +159,8 @@ impl Client {
                 }
             }
             asked.call.instance = None;
-            match time.within(Stage::Connect, &asked.call, slot.connect(address)).await? {
+            let connect = slot.connect(address, time.left() / 2);
+            match time.within(Stage::Connect, &asked.call, connect).await? {
                 Ok(fresh) => {
                     asked.call.instance = Some(address);
                     let sent = send(fresh, asked.request(address, time));
@@ -186,7 +188,7 @@ impl Prepared {
         if let Ok(host) = HeaderValue::try_from(address.to_string()) {
             request.headers_mut().insert(header::HOST, host);
         }
-        let left = time.end.saturating_duration_since(Instant::now()).as_millis();
+        let left = time.left().as_millis();
         let left = HeaderValue::from(u64::try_from(left).unwrap_or(u64::MAX));
         request.headers_mut().insert(cause::TIMEOUT, left);
         request
@@ -201,6 +203,10 @@ struct Time {
 }
 
 impl Time {
+    fn left(self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
+    }
+
     /// As long as the call may take, and as somebody waits for it.
     fn of(asked: &Prepared) -> Self {
         let now = Instant::now();

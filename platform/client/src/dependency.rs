@@ -86,7 +86,9 @@ impl Dependency {
     pub(crate) fn new(service: &str, purpose: Purpose, limits: Limits) -> Self {
         let breaker = Breaker::new(limits.breaker.clone()).expect("a valid breaker");
         let connections = limits.connections.unwrap_or_else(|| purpose.connections());
-        let budget = BudgetConfig { ratio: limits.retries, ..BudgetConfig::default() };
+        // A quiet caller may retry too, and without a budget nobody may.
+        let reserve = if limits.retries > 0.0 { 3 } else { 0 };
+        let budget = BudgetConfig { ratio: limits.retries, reserve, ..BudgetConfig::default() };
         let (to, label) = (service.to_owned(), purpose.as_str());
         breaker.on_change(move |from, to_state| {
             tracing::info!(to, purpose = label, from = ?from, state = ?to_state, "breaker");
@@ -125,6 +127,14 @@ impl Dependency {
 
     pub(crate) fn timeout(&self) -> Duration {
         self.limits.timeout.unwrap_or_else(|| self.purpose.timeout())
+    }
+
+    /// How long a call must have had for its timeout to say something about the service: what is
+    /// slow for it, nearly all of its own time, or a tenth of a second. With less, a healthy one
+    /// may be late too.
+    pub(crate) fn enough(&self) -> Duration {
+        const ENOUGH: Duration = Duration::from_millis(100);
+        ENOUGH.min(self.limits.breaker.slow_call).min(self.timeout().mul_f64(0.9))
     }
 
     /// What it is called for.

@@ -8,6 +8,12 @@ use http::Method;
 /// The code of a 409 that says: the first request under this key is still being worked on.
 const KEY_IN_USE: &str = "idempotency-key-in-use";
 
+/// The code of a 504: our own time was over at the other side.
+const ITS_TIME_WAS_OVER: &str = "deadline-exceeded";
+
+/// Codes of a 503 before any work: the other side is well, and at its limit.
+const SHEDS: [&str; 2] = ["overloaded", "too-many-connections"];
+
 pub(crate) type Source = Box<dyn StdError + Send + Sync>;
 
 /// A call that gave no usable answer: what failed, where, and whether to try again.
@@ -215,16 +221,23 @@ impl Error {
         }
     }
 
-    /// What the breaker is to make of it, where the try took `slow`ly or not.
+    /// What the breaker is to make of it, where the call `had_time` or not.
     ///
     /// A fault of the other side is no answer, none in time, or one that says so. A refusal of the
     /// call itself (4xx) is a success: the other side does its work. What never reached it says
-    /// nothing; nor does a short deadline of the caller's that a healthy service cannot meet.
-    pub(crate) fn verdict(&self, slow: bool) -> Outcome {
+    /// nothing; nor does a deadline that a healthy service cannot meet, nor that it protects itself
+    /// from more work than it can do: a breaker would turn half of the work into none.
+    pub(crate) fn verdict(&self, had_time: bool) -> Outcome {
         match self.0.kind {
             Kind::Invalid | Kind::Open | Kind::Unknown | Kind::Full => Outcome::Ignored,
             Kind::TimedOut(Stage::Address | Stage::Slot) => Outcome::Ignored,
-            Kind::TimedOut(_) if !slow => Outcome::Ignored,
+            Kind::TimedOut(_) if !had_time => Outcome::Ignored,
+            Kind::Status(504) if !had_time && self.code() == Some(ITS_TIME_WAS_OVER) => {
+                Outcome::Ignored
+            }
+            Kind::Status(503) if self.code().is_some_and(|code| SHEDS.contains(&code)) => {
+                Outcome::Ignored
+            }
             // Too much asked, or asked of the wrong process.
             Kind::Status(421 | 429) => Outcome::Ignored,
             Kind::Status(status) if status < 500 => Outcome::Success,

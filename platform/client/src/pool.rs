@@ -103,9 +103,10 @@ impl Slot {
         lock(&self.shelves.shelf).idle.retain(|(_, connection)| connection.address != address);
     }
 
-    pub async fn connect(&self, address: SocketAddr) -> io::Result<Connection> {
+    /// Within a second, or less: one that takes no connection must not cost the whole call.
+    pub async fn connect(&self, address: SocketAddr, within: Duration) -> io::Result<Connection> {
         let permit = self.permit().await?;
-        let stream = timeout(CONNECT_WITHIN, TcpStream::connect(address))
+        let stream = timeout(CONNECT_WITHIN.min(within), TcpStream::connect(address))
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         stream.set_nodelay(true)?;

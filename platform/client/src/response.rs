@@ -77,9 +77,10 @@ impl Response {
         Ok(link.href.clone())
     }
 
-    /// Only seconds: the other form, a date, needs two clocks that agree.
+    /// Only seconds, at most an hour: the other form, a date, needs two clocks that agree.
     fn retry_after(&self) -> Option<Duration> {
-        self.header("retry-after")?.parse().ok().map(Duration::from_secs)
+        let seconds = self.header("retry-after")?.parse().ok()?;
+        (seconds <= 3600).then(|| Duration::from_secs(seconds))
     }
 
     /// An answer of 400 and above is an error that tells what the answer says.

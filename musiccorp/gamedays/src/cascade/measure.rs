@@ -84,7 +84,9 @@ impl Findings {
     #[must_use]
     pub fn stays_healthy(&self) -> bool {
         let (well, slow) = (self.median(|p| p.well_p99_ms), self.median(|p| p.slow_p99_ms));
-        slow <= f64::max(well * 1.1, well + 1.0)
+        // What fails fast is not healthy.
+        let served = self.pairs.iter().all(|pair| pair.slow_failed == 0);
+        served && slow <= f64::max(well * 1.1, well + 1.0)
     }
 
     /// The most connections to the old service with the measures.

@@ -6,6 +6,7 @@ mod discovery;
 mod fake_registry;
 mod keys;
 mod measured;
+mod operators;
 mod registration;
 mod safety;
 mod server;
