@@ -60,7 +60,7 @@ fn load_and_fault_say_what_is_wrong_and_what_would_be_right() {
     for (args, told) in [
         (&["load", "https://127.0.0.1/"][..], "only plain HTTP"),
         (&["load", "http://10.0.0.1/"], "--beyond-loopback"),
-        (&["load", here, "--rate", "0"], "1 to 1,000,000"),
+        (&["load", here, "--rate", "0"], "0.001 to 1,000,000"),
         (&["load", here, "--duration", "5"], "give 250ms, 30s or 5m"),
         (&["load", here, "--header", "x"], "name: value"),
         (&["load", here, "--method", "a b"], "is no method"),

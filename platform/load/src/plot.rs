@@ -70,7 +70,8 @@ pub struct Plot {
     pub x: String,
     /// What y is, with its unit.
     pub y: String,
-    /// Whether y is logarithmic: for latencies that differ by powers of ten.
+    /// Whether y is logarithmic: for latencies that differ by powers of ten. Points at 0, which has
+    /// no logarithm, are left out.
     pub log: bool,
     /// The lines.
     pub series: Vec<Series>,
@@ -198,7 +199,8 @@ impl Plot {
             .y_label_formatter(&|y| number(*y))
             .draw()?;
         for (series, colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
-            let line = LineSeries::new(series.points.iter().copied(), colour.stroke_width(2));
+            let points = series.points.iter().copied().filter(|(_, y)| !self.log || *y > 0.0);
+            let line = LineSeries::new(points, colour.stroke_width(2));
             let colour = *colour;
             chart.draw_series(line)?.label(&series.name).legend(move |(x, y)| {
                 PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2))
@@ -299,6 +301,15 @@ mod tests {
     fn nothing_to_show_is_an_empty_plot() {
         let svg = Plot::over_time("Nothing", "x", Vec::new()).svg();
         assert!(!svg.contains("polyline"));
+    }
+
+    #[test]
+    fn where_there_was_nothing_a_logarithmic_line_has_no_point() {
+        let points = [(0.0, 4.0), (1.0, 0.0), (2.0, 5.0), (3.0, 6.0)];
+        let line = |points| Plot::over_time("", "", vec![Series::new("a", points)]).logarithmic();
+        let plot = line(points.to_vec()).svg();
+        let without = line([points[0], points[2], points[3]].to_vec()).svg();
+        assert_eq!(plot, without);
     }
 
     #[test]
