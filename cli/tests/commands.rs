@@ -64,6 +64,7 @@ fn load_and_fault_say_what_is_wrong_and_what_would_be_right() {
         (&["load", here, "--duration", "5"], "give 250ms, 30s or 5m"),
         (&["load", here, "--header", "x"], "name: value"),
         (&["load", here, "--method", "a b"], "is no method"),
+        (&["load", here, "--json", "/nowhere/load.json"], "cannot write /nowhere/load.json"),
         (&["fault"], "--to"),
         (&["fault", "--to", "nowhere"], "nowhere"),
         (&["fault", "--to", "127.0.0.1:1", "--listen", "0.0.0.0:0"], "give 127.0.0.1:0"),

@@ -66,7 +66,7 @@ pub struct Args {
 #[must_use]
 #[expect(clippy::print_stderr, clippy::print_stdout, reason = "the command talks to people")]
 pub fn command(args: Args) -> ExitCode {
-    let plan = match args.plan() {
+    let plan = match args.plan().and_then(|plan| args.files_can_be_written().map(|()| plan)) {
         Ok(plan) => plan,
         Err(wrong) => {
             eprintln!("backline load: {wrong}");
@@ -98,6 +98,17 @@ pub fn command(args: Args) -> ExitCode {
 }
 
 impl Args {
+    /// Tried before the load, which may take long.
+    fn files_can_be_written(&self) -> Result<(), InvalidPlan> {
+        for file in self.json.iter().chain(&self.html) {
+            let opened = std::fs::File::options().append(true).create(true).open(file);
+            opened.map_err(|error| {
+                InvalidPlan(format!("cannot write {}: {error}", file.display()))
+            })?;
+        }
+        Ok(())
+    }
+
     fn plan(&self) -> Result<Plan, InvalidPlan> {
         let method = Method::from_bytes(self.method.as_bytes())
             .map_err(|_| InvalidPlan(format!("'{}' is no method", self.method)))?;

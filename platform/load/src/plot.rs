@@ -21,6 +21,8 @@ const COLOURS: [RGBColor; 6] = [
 ];
 const INK: RGBColor = RGBColor(128, 128, 128);
 const SIZE: (u32, u32) = (860, 320);
+/// The height of a name in the legend, as a part of the plot's.
+const LEGEND_LINE: f64 = 0.1;
 
 /// One line of a plot.
 #[derive(Clone, Debug)]
@@ -159,7 +161,8 @@ impl Plot {
             let mut chart = chart.build_cartesian_2d(xs, ys)?;
             self.lines(&mut chart, x_label, low, top.max(low * 10.0))
         } else {
-            let top = top.max(1e-9);
+            // Room for the legend above the lines.
+            let top = top.max(1e-9) * (1.0 + LEGEND_LINE * self.series.len().min(6) as f64);
             let mut chart = chart.build_cartesian_2d(xs, 0.0..top)?;
             self.lines(&mut chart, x_label, 0.0, top)
         }
@@ -239,18 +242,16 @@ pub fn percentiles(title: &str, latencies: &[(&str, &hdrhistogram::Histogram<u64
         series: series.filter(|series| !series.points.is_empty()).collect(),
         phases: Vec::new(),
     };
-    plot.drawn(&|nines| {
-        // Between them are no round figures: 68.38 lies halfway to 90.
-        if (nines - nines.round()).abs() > 0.01 {
-            return String::new();
-        }
-        let percent = 100.0 * (1.0 - 10f64.powf(-nines));
-        if *nines < 0.05 { "0".to_owned() } else { format!("{percent:.*}", decimals(*nines)) }
-    })
+    plot.drawn(&|nines| percentile(*nines))
 }
 
-fn decimals(nines: f64) -> usize {
-    if nines < 1.5 { 0 } else { nines.floor() as usize - 1 }
+/// 0, 90, 99, 99.9 and so on. Those between have no short name that is true, and none is given.
+fn percentile(nines: f64) -> String {
+    if (nines - nines.round()).abs() > 0.01 {
+        return String::new();
+    }
+    let percent = 100.0 * (1.0 - 10f64.powf(-nines));
+    format!("{percent:.*}", (nines.round() as usize).saturating_sub(2))
 }
 
 fn number(value: f64) -> String {
@@ -318,6 +319,8 @@ mod tests {
         for micros in 1..=10_000 {
             latency.record(micros).unwrap();
         }
+        let labels = [0.0, 0.5, 1.0, 2.0, 2.5, 3.0, 4.0].map(percentile);
+        assert_eq!(labels, ["0", "", "90", "99", "", "99.9", "99.99"]);
         let svg = percentiles("Latency", &[("all", &latency)]);
         assert!(svg.contains("99.9") && svg.contains("percentile"), "{svg}");
         assert!(!svg.contains(">\n68\n<") && !svg.contains(">\n97\n<"), "{svg}");
