@@ -60,10 +60,11 @@ fn load_and_fault_say_what_is_wrong_and_what_would_be_right() {
     for (args, told) in [
         (&["load", "https://127.0.0.1/"][..], "only plain HTTP"),
         (&["load", "http://10.0.0.1/"], "--beyond-loopback"),
-        (&["load", here, "--rate", "0"], "1 to 1,000,000"),
+        (&["load", here, "--rate", "0"], "0.001 to 1,000,000"),
         (&["load", here, "--duration", "5"], "give 250ms, 30s or 5m"),
         (&["load", here, "--header", "x"], "name: value"),
         (&["load", here, "--method", "a b"], "is no method"),
+        (&["load", here, "--json", "/nowhere/load.json"], "cannot write /nowhere/load.json"),
         (&["fault"], "--to"),
         (&["fault", "--to", "nowhere"], "nowhere"),
         (&["fault", "--to", "127.0.0.1:1", "--listen", "0.0.0.0:0"], "give 127.0.0.1:0"),

@@ -13,7 +13,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::TcpStream,
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
 
@@ -21,19 +21,23 @@ use crate::{Failure, Shape};
 
 type Sender = SendRequest<Full<Bytes>>;
 
-/// Connections to all servers, never more than `places` at once.
+/// Connections to all servers, never more than asked for at once.
 #[derive(Clone)]
 pub(crate) struct Client(Arc<Inner>);
 
 struct Inner {
+    /// One for each request that has its turn.
     places: Semaphore,
+    /// One for each connection until its socket is closed, also where no request uses it.
+    sockets: Arc<Semaphore>,
     idle: Mutex<HashMap<SocketAddr, Vec<Sender>>>,
 }
 
 impl Client {
     pub fn new(connections: usize) -> Self {
-        let places = Semaphore::new(connections.min(Semaphore::MAX_PERMITS));
-        Self(Arc::new(Inner { places, idle: Mutex::default() }))
+        let connections = connections.min(Semaphore::MAX_PERMITS);
+        let (places, sockets) = (Semaphore::new(connections), Semaphore::new(connections).into());
+        Self(Arc::new(Inner { places, sockets, idle: Mutex::default() }))
     }
 
     /// Sends one request, and reads its answer to the end before `end`.
@@ -47,7 +51,10 @@ impl Client {
     async fn exchange(&self, shape: &Shape) -> Result<(), Failure> {
         let mut sender = match self.idle(shape.address) {
             Some(sender) => sender,
-            None => connect(shape.address).await.map_err(|_| Failure::Connect)?,
+            None => {
+                let socket = self.socket().await.ok_or(Failure::NoConnection)?;
+                connect(shape.address, socket).await.map_err(|_| Failure::Connect)?
+            }
         };
         let answer = sender.send_request(request(shape)).await.map_err(|_| Failure::Cut)?;
         let (head, mut body) = answer.into_parts();
@@ -56,9 +63,20 @@ impl Client {
         }
         self.keep(shape.address, sender).await;
         match head.status.as_u16() {
-            status if status >= 400 => Err(Failure::Status(status)),
-            _ => Ok(()),
+            status if (shape.accepted)(status) => Ok(()),
+            status => Err(Failure::Status(status)),
         }
+    }
+
+    /// The right to open a connection. Where all are open, one to another server has to go: as there
+    /// are no more requests in their turn than connections, one of them is idle or closing.
+    async fn socket(&self) -> Option<OwnedSemaphorePermit> {
+        let sockets = &self.0.sockets;
+        if let Ok(socket) = sockets.clone().try_acquire_owned() {
+            return Some(socket);
+        }
+        drop(self.lock().values_mut().find_map(Vec::pop));
+        sockets.clone().acquire_owned().await.ok()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SocketAddr, Vec<Sender>>> {
@@ -83,13 +101,18 @@ impl Client {
     }
 }
 
-async fn connect(address: SocketAddr) -> Result<Sender, Box<dyn std::error::Error + Send + Sync>> {
+async fn connect(
+    address: SocketAddr,
+    socket: OwnedSemaphorePermit,
+) -> Result<Sender, Box<dyn std::error::Error + Send + Sync>> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(async move {
         // Its failure reaches the request that it hits.
         let _ = connection.await;
+        // The connection has closed its socket before the next may be opened.
+        drop(socket);
     });
     Ok(sender)
 }

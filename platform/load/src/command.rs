@@ -66,7 +66,7 @@ pub struct Args {
 #[must_use]
 #[expect(clippy::print_stderr, clippy::print_stdout, reason = "the command talks to people")]
 pub fn command(args: Args) -> ExitCode {
-    let plan = match args.plan() {
+    let plan = match args.plan().and_then(|plan| args.files_can_be_written().map(|()| plan)) {
         Ok(plan) => plan,
         Err(wrong) => {
             eprintln!("backline load: {wrong}");
@@ -84,7 +84,7 @@ pub fn command(args: Args) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    println!("{}", table(&outcome));
+    println!("{}\n{}", table(&outcome), pace(&plan, &outcome));
     let report = serde_json::to_string_pretty(&Report::of(&plan, &outcome)).unwrap_or_default();
     for (file, text) in [(&args.json, report), (&args.html, html(&plan, &outcome))] {
         let Some(file) = file else { continue };
@@ -98,6 +98,17 @@ pub fn command(args: Args) -> ExitCode {
 }
 
 impl Args {
+    /// Tried before the load, which may take long.
+    fn files_can_be_written(&self) -> Result<(), InvalidPlan> {
+        for file in self.json.iter().chain(&self.html) {
+            let opened = std::fs::File::options().append(true).create(true).open(file);
+            opened.map_err(|error| {
+                InvalidPlan(format!("cannot write {}: {error}", file.display()))
+            })?;
+        }
+        Ok(())
+    }
+
     fn plan(&self) -> Result<Plan, InvalidPlan> {
         let method = Method::from_bytes(self.method.as_bytes())
             .map_err(|_| InvalidPlan(format!("'{}' is no method", self.method)))?;
@@ -115,6 +126,17 @@ impl Args {
         plan.check()?;
         Ok(plan)
     }
+}
+
+/// How much was asked and answered, and whether the generator kept up.
+fn pace(plan: &Plan, outcome: &Outcome) -> String {
+    format!(
+        "{:.0} requests/s asked for, {:.0} answered, over {:.1} s; the generator was {:.2} ms late (p99)",
+        plan.rate,
+        outcome.throughput(),
+        outcome.lasted.as_secs_f64(),
+        outcome.late.value_at_quantile(0.99) as f64 / 1000.0
+    )
 }
 
 #[expect(clippy::print_stdout, reason = "the command talks to people")]
@@ -140,7 +162,14 @@ async fn measure(args: &Args, plan: &Plan) -> Result<(Plan, Outcome), InvalidPla
     let measured = if args.find_max {
         let goal = Goal { p99: args.p99, failures: 0.001 };
         let (max, steps) = find_max(plan, goal, stop, shown).await?;
-        println!("highest rate that is held: {max:.0} requests/s");
+        bar.finish_and_clear();
+        match max {
+            0.0 if steps.is_empty() => {}
+            0.0 => {
+                println!("not even {:.0} requests/s are held: begin with a lower --rate", plan.rate)
+            }
+            max => println!("highest rate that is held: {max:.0} requests/s"),
+        }
         let best = steps.iter().find(|step| step.rate == max).or(steps.last());
         best.map(|step| (Plan { rate: step.rate, ..plan.clone() }, step.outcome.clone()))
     } else {

@@ -43,7 +43,7 @@ impl Goal {
 
 /// The highest rate at which `goal` is met: doubled from the plan's rate on until it is missed, then
 /// halved between. Each step lasts as long as the plan says. 0 where even the plan's rate is too
-/// much.
+/// much. `stop` ends it early; a step that was not carried out to its end does not count.
 ///
 /// # Errors
 /// When the plan cannot be meant.
@@ -59,11 +59,14 @@ pub async fn find_max(
     while !stop.is_cancelled() && missed / f64::max(held, 1e-9) > CLOSE_ENOUGH {
         let step = Plan { rate, ..plan.clone() };
         let outcome = run(step, stop.clone(), |progress| told(rate, progress)).await?;
+        if stop.is_cancelled() {
+            break;
+        }
         let met = goal.is_met(rate, &outcome);
         if met {
-            held = rate
+            held = rate;
         } else {
-            missed = rate
+            missed = rate;
         }
         steps.push(Step { rate, held: met, outcome });
         rate = match (held, missed) {
@@ -71,7 +74,7 @@ pub async fn find_max(
             (0.0, _) => break,
             (held, missed) => f64::midpoint(held, missed),
         };
-        if rate > 1e6 {
+        if (Plan { rate, ..plan.clone() }).check().is_err() {
             break;
         }
     }

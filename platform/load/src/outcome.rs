@@ -10,7 +10,7 @@ const LONGEST_US: u64 = 3_600_000_000;
 /// How a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
-    /// Answered with this status of 400 and above.
+    /// Answered with this status, which is not accepted.
     Status(u16),
     /// Not answered in time.
     Timeout,
@@ -39,7 +39,7 @@ impl fmt::Display for Failure {
 pub struct Tally {
     /// Requests whose moment came.
     pub sent: u64,
-    /// Answered in time and below 400.
+    /// Answered in time with a status that is accepted.
     pub ok: u64,
     /// The others, by how they failed.
     pub failures: BTreeMap<Failure, u64>,
@@ -85,6 +85,9 @@ impl Tally {
 pub struct Second {
     /// Requests whose moment lay in it, answered or failed.
     pub tally: Tally,
+    /// Good answers that came in it, whenever the moment of their requests was: few while the
+    /// server stalls, and many afterwards.
+    pub answered: u64,
 }
 
 /// What became of a load.

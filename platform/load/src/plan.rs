@@ -5,12 +5,16 @@ use std::{net::SocketAddr, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
 
+const HOUR: Duration = Duration::from_secs(3600);
+/// Requests that may wait at once, since each takes memory.
+const MOST_WAITING: f64 = 1e6;
+
 /// What to send, how often, for how long.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The kinds of requests; each arrival is one of them, by weight.
     pub shapes: Vec<Shape>,
-    /// Arrivals per second, over all shapes; above 0, at most 1,000,000.
+    /// Arrivals per second, over all shapes; from 0.001 to 1,000,000.
     pub rate: f64,
     /// When they come.
     pub arrivals: Arrivals,
@@ -18,9 +22,10 @@ pub struct Plan {
     pub warmup: Duration,
     /// Load that is counted; above 0, at most an hour.
     pub duration: Duration,
-    /// The time of one request from its moment on; above 0.
+    /// The time of one request from its moment on; above 0, at most an hour. As many requests as
+    /// come in this time may be waiting at once: `rate` x `timeout` is at most 1,000,000.
     pub timeout: Duration,
-    /// Connections at once; at least 1.
+    /// Connections at once, to all servers together; at least 1.
     pub connections: usize,
     /// Whether servers elsewhere may be asked.
     pub beyond_loopback: bool,
@@ -47,6 +52,7 @@ pub struct Shape {
     pub(crate) target: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    pub(crate) accepted: fn(u16) -> bool,
 }
 
 /// A plan that cannot be meant.
@@ -94,9 +100,12 @@ impl Shape {
                 .map_or_else(|| Uri::from_static("/"), |p| p.clone().into()),
             headers: HeaderMap::new(),
             body,
+            accepted: |status| status < 400,
         };
-        let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
-        if let Ok(host) = HeaderValue::try_from(authority) {
+        // Without the user's name that the URL may have.
+        let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let host = format!("{}{port}", uri.host().unwrap_or_default());
+        if let Ok(host) = HeaderValue::try_from(host) {
             shape.headers.insert(header::HOST, host);
         }
         for line in headers {
@@ -116,6 +125,14 @@ impl Shape {
     #[must_use]
     pub fn weighing(mut self, weight: f64) -> Self {
         self.weight = weight;
+        self
+    }
+
+    /// With other statuses that count as good answers; those below 400 do unless this is said. A
+    /// 404 may be what is asked for, a redirection a mistake.
+    #[must_use]
+    pub fn accepting(mut self, accepted: fn(u16) -> bool) -> Self {
+        self.accepted = accepted;
         self
     }
 }
@@ -145,14 +162,24 @@ impl Plan {
         if self.shapes.is_empty() {
             return wrong("there is nothing to send".into());
         }
-        if !(self.rate > 0.0 && self.rate <= 1e6) {
-            return wrong(format!("the rate is {}: give 1 to 1,000,000 per second", self.rate));
+        if !(self.rate >= 0.001 && self.rate <= 1e6) {
+            return wrong(format!("the rate is {}: give 0.001 to 1,000,000 per second", self.rate));
         }
-        if self.duration.is_zero() || self.duration + self.warmup > Duration::from_secs(3600) {
+        if self.duration.is_zero() || self.duration.saturating_add(self.warmup) > HOUR {
             return wrong("give a duration above 0, and an hour at most with the warm-up".into());
         }
-        if self.timeout.is_zero() || self.connections == 0 {
-            return wrong("give a timeout above 0 and at least one connection".into());
+        if self.timeout.is_zero() || self.timeout > HOUR {
+            return wrong("give a timeout above 0, and an hour at most".into());
+        }
+        if self.rate * self.timeout.as_secs_f64() > MOST_WAITING {
+            return wrong(format!(
+                "{} requests per second for {:?} each can be more than 1,000,000 that wait at once: \
+                 give a shorter timeout or a lower rate",
+                self.rate, self.timeout
+            ));
+        }
+        if self.connections == 0 {
+            return wrong("give at least one connection".into());
         }
         if self.shapes.iter().any(|shape| !(shape.weight > 0.0 && shape.weight.is_finite())) {
             return wrong("each kind of request needs a weight above 0".into());

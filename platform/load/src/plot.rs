@@ -21,6 +21,8 @@ const COLOURS: [RGBColor; 6] = [
 ];
 const INK: RGBColor = RGBColor(128, 128, 128);
 const SIZE: (u32, u32) = (860, 320);
+/// The height of a name in the legend, as a part of the plot's.
+const LEGEND_LINE: f64 = 0.1;
 
 /// One line of a plot.
 #[derive(Clone, Debug)]
@@ -70,7 +72,8 @@ pub struct Plot {
     pub x: String,
     /// What y is, with its unit.
     pub y: String,
-    /// Whether y is logarithmic: for latencies that differ by powers of ten.
+    /// Whether y is logarithmic: for latencies that differ by powers of ten. Points at 0, which has
+    /// no logarithm, are left out.
     pub log: bool,
     /// The lines.
     pub series: Vec<Series>,
@@ -158,7 +161,8 @@ impl Plot {
             let mut chart = chart.build_cartesian_2d(xs, ys)?;
             self.lines(&mut chart, x_label, low, top.max(low * 10.0))
         } else {
-            let top = top.max(1e-9);
+            // Room for the legend above the lines.
+            let top = top.max(1e-9) * (1.0 + LEGEND_LINE * self.series.len().min(6) as f64);
             let mut chart = chart.build_cartesian_2d(xs, 0.0..top)?;
             self.lines(&mut chart, x_label, 0.0, top)
         }
@@ -198,7 +202,8 @@ impl Plot {
             .y_label_formatter(&|y| number(*y))
             .draw()?;
         for (series, colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
-            let line = LineSeries::new(series.points.iter().copied(), colour.stroke_width(2));
+            let points = series.points.iter().copied().filter(|(_, y)| !self.log || *y > 0.0);
+            let line = LineSeries::new(points, colour.stroke_width(2));
             let colour = *colour;
             chart.draw_series(line)?.label(&series.name).legend(move |(x, y)| {
                 PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2))
@@ -237,18 +242,16 @@ pub fn percentiles(title: &str, latencies: &[(&str, &hdrhistogram::Histogram<u64
         series: series.filter(|series| !series.points.is_empty()).collect(),
         phases: Vec::new(),
     };
-    plot.drawn(&|nines| {
-        // Between them are no round figures: 68.38 lies halfway to 90.
-        if (nines - nines.round()).abs() > 0.01 {
-            return String::new();
-        }
-        let percent = 100.0 * (1.0 - 10f64.powf(-nines));
-        if *nines < 0.05 { "0".to_owned() } else { format!("{percent:.*}", decimals(*nines)) }
-    })
+    plot.drawn(&|nines| percentile(*nines))
 }
 
-fn decimals(nines: f64) -> usize {
-    if nines < 1.5 { 0 } else { nines.floor() as usize - 1 }
+/// 0, 90, 99, 99.9 and so on. Those between have no short name that is true, and none is given.
+fn percentile(nines: f64) -> String {
+    if (nines - nines.round()).abs() > 0.01 {
+        return String::new();
+    }
+    let percent = 100.0 * (1.0 - 10f64.powf(-nines));
+    format!("{percent:.*}", (nines.round() as usize).saturating_sub(2))
 }
 
 fn number(value: f64) -> String {
@@ -302,11 +305,22 @@ mod tests {
     }
 
     #[test]
+    fn where_there_was_nothing_a_logarithmic_line_has_no_point() {
+        let points = [(0.0, 4.0), (1.0, 0.0), (2.0, 5.0), (3.0, 6.0)];
+        let line = |points| Plot::over_time("", "", vec![Series::new("a", points)]).logarithmic();
+        let plot = line(points.to_vec()).svg();
+        let without = line([points[0], points[2], points[3]].to_vec()).svg();
+        assert_eq!(plot, without);
+    }
+
+    #[test]
     fn percentiles_reach_as_far_as_there_are_requests() {
         let mut latency = hdrhistogram::Histogram::new(3).unwrap();
         for micros in 1..=10_000 {
             latency.record(micros).unwrap();
         }
+        let labels = [0.0, 0.5, 1.0, 2.0, 2.5, 3.0, 4.0].map(percentile);
+        assert_eq!(labels, ["0", "", "90", "99", "", "99.9", "99.99"]);
         let svg = percentiles("Latency", &[("all", &latency)]);
         assert!(svg.contains("99.9") && svg.contains("percentile"), "{svg}");
         assert!(!svg.contains(">\n68\n<") && !svg.contains(">\n97\n<"), "{svg}");

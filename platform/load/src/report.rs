@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use serde::Serialize;
 
 use crate::{
-    Outcome, Plan, Tally,
+    Outcome, Plan, Second, Tally,
     plot::{self, Plot, Series},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 pub struct Summary {
     /// Requests whose moment came.
     pub sent: u64,
-    /// Answered in time and below 400.
+    /// Answered in time with a status that is accepted.
     pub ok: u64,
     /// The others, by how they failed.
     pub failures: BTreeMap<String, u64>,
@@ -50,7 +50,15 @@ pub(crate) struct Report {
     total: Summary,
     shapes: BTreeMap<String, Summary>,
     /// By the second of the requests' moments, from the end of the warm-up on.
-    by_second: Vec<Summary>,
+    by_second: Vec<BySecond>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct BySecond {
+    #[serde(flatten)]
+    asked: Summary,
+    /// Good answers that came in it, whenever they were asked for.
+    answered: u64,
 }
 
 impl Report {
@@ -62,8 +70,14 @@ impl Report {
             late_p99_ms: outcome.late.value_at_quantile(0.99) as f64 / 1000.0,
             total: (&outcome.total).into(),
             shapes: outcome.shapes.iter().map(|(name, t)| (name.clone(), t.into())).collect(),
-            by_second: outcome.seconds.iter().map(|second| (&second.tally).into()).collect(),
+            by_second: outcome.seconds.iter().map(BySecond::from).collect(),
         }
+    }
+}
+
+impl From<&Second> for BySecond {
+    fn from(second: &Second) -> Self {
+        Self { asked: (&second.tally).into(), answered: second.answered }
     }
 }
 
@@ -93,12 +107,14 @@ pub fn html(plan: &Plan, outcome: &Outcome) -> String {
             Series::new("p50", by_second(&|tally| ms(tally, 50.0))),
         ],
     );
+    let answered = outcome.seconds.iter().enumerate();
+    let answered = answered.map(|(at, second)| (at as f64, second.answered as f64));
     let counts = Plot::over_time(
         "Answers over time",
         "requests per second",
         vec![
             Series::new("asked", by_second(&|tally| tally.sent as f64)),
-            Series::new("answered", by_second(&|tally| tally.ok as f64)),
+            Series::new("answered", answered),
         ],
     );
     let failed = outcome.total.failures.keys().map(|how| {
@@ -174,7 +190,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Failure, Second, Shape};
+    use crate::{Failure, Shape};
 
     #[test]
     fn the_json_has_totals_kinds_of_failure_and_each_second() {
@@ -183,7 +199,10 @@ mod tests {
         tally.add(Duration::from_millis(4), Err(Failure::Status(503)));
         let outcome = Outcome {
             shapes: vec![("albums".into(), tally.clone())],
-            seconds: vec![Second { tally: tally.clone() }, Second { tally: Tally::empty(2) }],
+            seconds: vec![
+                Second { tally: tally.clone(), answered: 0 },
+                Second { tally: Tally::empty(2), answered: 1 },
+            ],
             late: tally.latency.clone(),
             total: tally,
             lasted: Duration::from_secs(2),
@@ -196,6 +215,7 @@ mod tests {
             (&json["by_second"][0]["ok"], &json["by_second"][1]["sent"]),
             (&1.into(), &0.into())
         );
+        assert_eq!(json["by_second"][1]["answered"], 1);
         assert_eq!((&json["throughput"], &json["seconds"]), (&0.5.into(), &2.0.into()));
         let late = json["late_p99_ms"].as_f64().unwrap();
         assert!((3.9..4.1).contains(&late), "{late}");

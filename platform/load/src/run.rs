@@ -1,7 +1,7 @@
 //! Carrying out a plan.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
@@ -16,6 +16,8 @@ use crate::{Arrivals, Failure, InvalidPlan, Outcome, Plan, Second, Shape, Tally,
 
 /// How often progress is told.
 const TOLD_EVERY: Duration = Duration::from_millis(200);
+/// How long the end of a load may go unnoticed while no request is due.
+const LOOKED_UP_EVERY: Duration = Duration::from_millis(50);
 
 /// How far a load is.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +33,7 @@ pub struct Progress {
 /// Carries out a plan: sends each request at its moment, and waits for all answers.
 ///
 /// `stop` ends it early; what was sent until then counts. `told` hears of the progress, five times
-/// a second.
+/// a second. When the future is dropped, no more requests are sent.
 ///
 /// # Errors
 /// When the plan cannot be meant.
@@ -44,6 +46,9 @@ pub async fn run(
     mut told: impl FnMut(Progress),
 ) -> Result<Outcome, InvalidPlan> {
     plan.check()?;
+    // Requests come from a thread, which would outlive a future that nobody waits for any more.
+    let stop = stop.child_token();
+    let _stops = stop.clone().drop_guard();
     let begun = Instant::now();
     let book = Arc::new(Book::new(&plan, begun));
     let tasks = TaskTracker::new();
@@ -92,15 +97,13 @@ fn dispatch(
     let plan = plan.clone();
     let client = Client::new(plan.connections);
     let shapes: Arc<[Shape]> = plan.shapes.clone().into();
-    // Kept open while requests still come, so that the tracker does not end in between.
-    let (open, opened) = mpsc::channel::<()>();
+    // Kept while requests still come, so that the tracker does not end in between.
     let guard = tasks.token();
     let spawned = thread::Builder::new().name("arrivals".into()).spawn(move || {
-        let _open = (open, guard);
-        let mut arrivals = Moments::of(&plan, begun);
+        let _guard = guard;
         let all = plan.warmup + plan.duration;
-        while let Some(moment) = arrivals.next().filter(|moment| *moment - begun < all) {
-            wait_until(moment);
+        for moment in Moments::of(&plan, begun).take_while(|moment| *moment < begun + all) {
+            wait_until(moment, &stop);
             if stop.is_cancelled() {
                 break;
             }
@@ -119,19 +122,19 @@ fn dispatch(
         let lasted = if stop.is_cancelled() { begun.elapsed().min(all) } else { all };
         let _ = tell.send(lasted);
     });
-    drop(opened);
     // Without a thread nothing is sent, and the outcome says so.
     drop(spawned);
     Dispatcher { done }
 }
 
-fn wait_until(moment: Instant) {
+/// Until then, or until all is over.
+fn wait_until(moment: Instant, stop: &CancellationToken) {
     loop {
         let left = moment.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        if left.is_zero() || stop.is_cancelled() {
             return;
         }
-        thread::park_timeout(left);
+        thread::park_timeout(left.min(LOOKED_UP_EVERY));
     }
 }
 
@@ -158,6 +161,10 @@ impl Moments {
     fn of(plan: &Plan, begun: Instant) -> Self {
         Self { next: begun, pause: 1.0 / plan.rate, arrivals: plan.arrivals }
     }
+}
+
+impl Iterator for Moments {
+    type Item = Instant;
 
     fn next(&mut self) -> Option<Instant> {
         let moment = self.next;
@@ -184,7 +191,7 @@ impl Book {
         let empty = Tally::empty(3);
         let entries = Outcome {
             shapes: plan.shapes.iter().map(|s| (s.name.clone(), empty.clone())).collect(),
-            seconds: vec![Second { tally: Tally::empty(2) }; seconds],
+            seconds: vec![Second { tally: Tally::empty(2), answered: 0 }; seconds],
             late: empty.latency.clone(),
             total: empty,
             lasted: Duration::ZERO,
@@ -204,6 +211,11 @@ impl Book {
         entries.shapes[shape].1.add(took, result);
         if let Some(second) = entries.seconds.get_mut(since.as_secs() as usize) {
             second.tally.add(took, result);
+        }
+        let answered =
+            result.ok().and_then(|()| entries.seconds.get_mut((since + took).as_secs() as usize));
+        if let Some(second) = answered {
+            second.answered += 1;
         }
         let late = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
         let _ = entries.late.record(late.clamp(1, 3_600_000_000));

@@ -1,7 +1,8 @@
 //! Against a real server on this machine.
 
+mod support;
+
 use std::{
-    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,11 +11,7 @@ use std::{
 };
 
 use backline_load::{Arrivals, Failure, Goal, Plan, Shape, find_max, html, run};
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use support::{carry_out, plan, serve};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -22,42 +19,6 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
-
-/// Serves on a free port; the handler gives the status.
-async fn serve<F, Fut>(handler: F) -> String
-where
-    F: Fn(String) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = u16> + Send + 'static,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let handler = Arc::new(handler);
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.expect("a connection");
-            let handler = handler.clone();
-            let service = service_fn(move |request: Request<Incoming>| {
-                let status = handler(request.uri().path().to_owned());
-                async move {
-                    let answer = Response::builder().status(status.await);
-                    Ok::<_, Infallible>(
-                        answer.body(Full::new(Bytes::from("hello"))).expect("an answer"),
-                    )
-                }
-            });
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-        }
-    });
-    url
-}
-
-fn plan(shapes: Vec<Shape>, rate: f64, duration_ms: u64) -> Plan {
-    Plan { duration: Duration::from_millis(duration_ms), ..Plan::new(shapes, rate) }
-}
-
-async fn carry_out(plan: Plan) -> backline_load::Outcome {
-    run(plan, CancellationToken::new(), |_| {}).await.expect("a valid plan")
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rate_is_held_and_the_mix_kept() {
