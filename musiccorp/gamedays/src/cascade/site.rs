@@ -126,7 +126,14 @@ impl Site {
 
     /// The site's open connections to the old service, as the kernel has them (proc(5): `net/tcp` and
     /// the site's own descriptors; what this scenario asks the old service is not among them).
+    ///
+    /// The table is not read at one moment: a connection that ends and the one in its place can both
+    /// be in it. So it is read three times, and the least counts.
     pub fn connections_to_old_ads(&self) -> usize {
+        (0..3).map(|_| self.connections_in_one_reading()).min().unwrap_or_default()
+    }
+
+    fn connections_in_one_reading(&self) -> usize {
         const ESTABLISHED: &str = "01";
         let port = self.old.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
         let remote = format!(":{:04X}", port.unwrap_or_default());
