@@ -41,6 +41,9 @@ impl<K: Eq + Hash + Clone> Hosts<K> {
 
     pub fn members(&mut self, members: &[K], now: Instant) {
         self.catch_up(now);
+        if self.are(members) {
+            return;
+        }
         let mut before = std::mem::take(&mut self.known);
         for key in members {
             // A key that is listed twice is entered by its first mention.
@@ -57,6 +60,12 @@ impl<K: Eq + Hash + Clone> Hosts<K> {
             soonest.let_back(now);
             self.recount();
         }
+    }
+
+    /// Whether just these are known: by far the usual case, as callers tell them with each call.
+    fn are(&self, members: &[K]) -> bool {
+        members.iter().all(|key| self.known.contains_key(key))
+            && self.known.keys().all(|key| members.contains(key))
     }
 
     pub fn record(&mut self, key: &K, success: bool, now: Instant) {
