@@ -134,7 +134,7 @@ impl Client {
                 connections: self.pool().open(),
             },
             retries: RetriesSeen {
-                tries: dependency.limits.tries,
+                tries: dependency.retry.tries,
                 budget: dependency.limits.retries,
                 made: dependency.retried.load(std::sync::atomic::Ordering::Relaxed),
             },

@@ -38,22 +38,21 @@ impl Client {
         let dependency = self.dependency();
         let time = Time::of(&asked);
         time.within(Stage::Address, &asked.call, self.steered()).await?;
-        dependency.budget.deposit();
+        dependency.retry.budget.deposit();
         let mut before = Vec::new();
         for retry in 1.. {
             let failed = match self.guarded(&mut asked, time, &before).await {
                 Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
-            if retry >= dependency.limits.tries || !is_worth_a_retry(&failed) {
+            if retry >= dependency.retry.tries || !is_worth_a_retry(&failed) {
                 return Err(failed);
             }
-            // The other side's wish, and jitter on top: not everybody at the same moment.
-            let wait = failed.retry_after().unwrap_or_default();
-            let pause = wait + dependency.backoff.delay(retry);
-            if Instant::now() + pause >= time.end || !dependency.budget.try_withdraw() {
+            // As the other side wishes, and jitter on top: not everybody at the same moment.
+            let wished = failed.retry_after().unwrap_or_default();
+            let Some(pause) = dependency.retry.wait(retry, wished, Some(time.end)) else {
                 return Err(failed);
-            }
+            };
             tracing::debug!(error = %failed, ?pause, "tried again");
             dependency.note_retry();
             counter!("client_retries_total", "to" => self.name()).increment(1);

@@ -11,7 +11,7 @@ use std::{
 
 use backline_resilience::{
     Backoff, Breaker, BudgetConfig, Bulkhead, Full, Open, Outcome, OutlierConfig, Outliers, Permit,
-    Place, RetryBudget, State,
+    Place, RetryBudget, RetryPolicy, State,
 };
 use tokio::time::Instant;
 
@@ -49,9 +49,7 @@ impl Purpose {
             Self::Traffic => "traffic",
         }
     }
-}
 
-impl Purpose {
     /// The time of a call where the settings say nothing.
     fn timeout(self) -> Duration {
         Duration::from_secs(if self == Self::Traffic { 30 } else { 5 })
@@ -71,8 +69,7 @@ pub struct Dependency {
     pub(crate) connections: usize,
     pub(crate) breaker: Breaker,
     pub(crate) bulkhead: Bulkhead,
-    pub(crate) budget: RetryBudget,
-    pub(crate) backoff: Backoff,
+    pub(crate) retry: RetryPolicy,
     pub(crate) outliers: Outliers<SocketAddr>,
     pub(crate) balance: Arc<Balance>,
     pub(crate) seen: Seen,
@@ -101,8 +98,11 @@ impl Dependency {
             purpose,
             bulkhead: Bulkhead::new(connections, limits.wait),
             connections,
-            budget: RetryBudget::new(budget).expect("a valid budget"),
-            backoff: Backoff::default(),
+            retry: RetryPolicy {
+                tries: limits.tries,
+                backoff: Backoff::default(),
+                budget: RetryBudget::new(budget).expect("a valid budget"),
+            },
             outliers: Outliers::new(OutlierConfig::default()).expect("valid defaults"),
             balance: Arc::default(),
             seen: Seen::new(),

@@ -31,6 +31,23 @@ impl Default for RetryPolicy {
     }
 }
 
+impl RetryPolicy {
+    /// How long to wait before retry number `retry`, counted from 1: `least`, and the backoff's wait
+    /// on top of it. `None` if the retry is not to be made: it could not begin before `deadline`, or
+    /// nothing is left to pay it from. How many [`tries`](Self::tries) there are, the caller counts.
+    ///
+    /// Here it is paid for, once, before the wait: were it paid for afterwards, any number of
+    /// retries could wait at the same time and then all be sent.
+    #[must_use]
+    pub fn wait(&self, retry: u32, least: Duration, deadline: Option<Instant>) -> Option<Duration> {
+        let wait = least.saturating_add(self.backoff.delay(retry));
+        let in_time = deadline.is_none_or(|deadline| {
+            deadline.checked_duration_since(Instant::now()).is_some_and(|left| wait < left)
+        });
+        (in_time && self.budget.try_withdraw()).then_some(wait)
+    }
+}
+
 /// Whether to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
@@ -110,23 +127,14 @@ impl<R> RetryLayer<R> {
         Self { policy, rule: Arc::new(rule) }
     }
 
-    /// How long to wait before retry number `retry`; `None` if it is not to be made.
-    ///
-    /// Here it is paid for, once, before the wait: were it paid for afterwards, any number of
-    /// retries could wait at the same time and then all be sent.
     fn wait(&self, retry: u32, wish: Retry, deadline: Option<Instant>) -> Option<Duration> {
-        let Backoff { max, .. } = self.policy.backoff;
         let least = match wish {
             Retry::No => return None,
             Retry::Yes => Duration::ZERO,
-            Retry::After(asked) if asked > max => return None,
+            Retry::After(asked) if asked > self.policy.backoff.max => return None,
             Retry::After(asked) => asked,
         };
-        let wait = least.saturating_add(self.policy.backoff.delay(retry));
-        let in_time = deadline.is_none_or(|deadline| {
-            deadline.checked_duration_since(Instant::now()).is_some_and(|left| wait < left)
-        });
-        (in_time && self.policy.budget.try_withdraw()).then_some(wait)
+        self.policy.wait(retry, least, deadline)
     }
 }
 
