@@ -4,16 +4,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use backline_client::Client;
+use backline_client::{AUDIT, Client, Record};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::{
-    operator::{AUDIT, Record},
-    registry::{Source, connect},
-};
+use crate::registry::{Source, connect};
 
 /// How many are shown.
 const MOST: usize = 200;

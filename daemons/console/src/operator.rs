@@ -10,16 +10,10 @@ use std::{
 };
 
 use backline_chassis::OperatorToken;
-use backline_client::{Discovery, Error, Key, KeyOp};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use backline_client::{Discovery, Error, Key, KeyOp, MAINTENANCE, Order, Record};
+use serde::Serialize;
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
-
-const MAINTENANCE: &str = "backline/maintenance/";
-const BREAKERS: &str = "backline/breakers/";
-/// Under it, one key for each record, in the order of time.
-pub(crate) const AUDIT: &str = "backline/audit/";
 
 /// After this time one signs in again.
 pub(crate) const SIGNED_IN_FOR: Duration = Duration::from_secs(12 * 60 * 60);
@@ -49,48 +43,6 @@ pub(crate) struct Maintained {
     pub by: String,
     pub reason: String,
     pub at: String,
-}
-
-/// What somebody did.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(crate) struct Record {
-    pub at: String,
-    pub by: String,
-    pub action: String,
-    pub subject: String,
-    pub reason: String,
-}
-
-/// What an operator can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Action {
-    BeginMaintenance,
-    EndMaintenance,
-    Open,
-    Reset,
-    Disable,
-    Release,
-}
-
-impl Action {
-    /// As the audit log has it.
-    fn name(self) -> &'static str {
-        match self {
-            Self::BeginMaintenance => "maintenance.begin",
-            Self::EndMaintenance => "maintenance.end",
-            Self::Open => "breaker.open",
-            Self::Reset => "breaker.reset",
-            Self::Disable => "breaker.disable",
-            Self::Release => "breaker.release",
-        }
-    }
-
-    /// Whether it is about one caller, and not about all.
-    pub fn has_caller(self) -> bool {
-        !matches!(self, Self::BeginMaintenance | Self::EndMaintenance)
-    }
 }
 
 impl Operators {
@@ -141,47 +93,18 @@ impl Operators {
     }
 
     /// Writes a wish and its record, both or neither.
-    pub async fn carry_out(
-        &self,
-        action: Action,
-        caller: &str,
-        service: &str,
-        by: &str,
-        reason: &str,
-    ) -> Result<(), Error> {
+    pub async fn carry_out(&self, order: &Order) -> Result<(), Error> {
         let at = backline_chassis::now();
-        let subject =
-            if action.has_caller() { format!("{caller} {service}") } else { service.to_owned() };
-        let breaker = format!("{BREAKERS}{caller}/{service}");
-        let wished = |key: String, wish: Option<&str>| {
-            let mut value = json!({ "by": by, "reason": reason, "at": at });
-            if let Some(wish) = wish {
-                value["wish"] = wish.into();
-            }
-            KeyOp::Set { key, value: value.to_string().into_bytes() }
+        let key = order.key();
+        let wish = match order.value(&at) {
+            Some(value) => KeyOp::Set { key, value },
+            None => KeyOp::Delete { key },
         };
-        let wish = match action {
-            Action::BeginMaintenance => wished(format!("{MAINTENANCE}{service}"), None),
-            Action::EndMaintenance => KeyOp::Delete { key: format!("{MAINTENANCE}{service}") },
-            Action::Open => wished(breaker, Some("open")),
-            Action::Reset => wished(breaker, Some("reset")),
-            Action::Disable => wished(breaker, Some("disabled")),
-            Action::Release => KeyOp::Delete { key: breaker },
-        };
-        let record = Record {
-            at: at.clone(),
-            by: by.to_owned(),
-            action: action.name().to_owned(),
-            subject,
-            reason: reason.to_owned(),
-        };
-        let record = KeyOp::Set {
-            key: format!("{AUDIT}{}", Uuid::now_v7()),
-            value: serde_json::to_vec(&record).unwrap_or_default(),
-        };
+        let (key, value) = order.record(&at);
         let token = self.token.as_ref().map_or("", OperatorToken::reveal);
-        self.discovery.write_keys(token, vec![wish, record]).await?;
-        tracing::info!(action = action.name(), caller, service, by, reason, "an operator's wish");
+        self.discovery.write_keys(token, vec![wish, KeyOp::Set { key, value }]).await?;
+        let (action, subject) = (order.action.name(), order.subject());
+        tracing::info!(action, subject, by = order.by, reason = order.reason, "an operator's wish");
         Ok(())
     }
 

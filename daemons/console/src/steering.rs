@@ -10,13 +10,14 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
+use backline_client::{Action, Order};
 use backline_hypermedia::Problem;
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::{
     console::Console,
-    operator::{Action, SIGNED_IN_FOR},
+    operator::SIGNED_IN_FOR,
     pages::{Layout, Plain},
     problems::{self, Trace},
     view,
@@ -202,8 +203,14 @@ async fn act(
     if let Some(mistake) = mistake_in(&act, reason) {
         return Err(problems::invalid_query(mistake, &trace));
     }
-    let done = console.operators.carry_out(act.action, &act.caller, &act.service, &by, reason);
-    done.await.map_err(|error| {
+    let order = Order {
+        action: act.action,
+        reason: reason.to_owned(),
+        caller: act.action.has_caller().then_some(act.caller),
+        service: act.service,
+        by,
+    };
+    console.operators.carry_out(&order).await.map_err(|error| {
         tracing::warn!(error = &error as &dyn std::error::Error, "a wish could not be written");
         match error.status() {
             Some(_) => problems::wish_refused(&error.to_string(), &trace),

@@ -55,8 +55,12 @@ struct End {
 pub fn run(args: Args) -> Result<(), Failure> {
     let (place, order) = match args.action {
         None => return list(&args.place),
-        Some(Change::Begin(it)) => (it.place, order(Action::Begin, it.service, it.by, it.reason)),
-        Some(Change::End(it)) => (it.place, order(Action::End, it.service, it.by, String::new())),
+        Some(Change::Begin(it)) => {
+            (it.place, order(Action::BeginMaintenance, it.service, it.by, it.reason))
+        }
+        Some(Change::End(it)) => {
+            (it.place, order(Action::EndMaintenance, it.service, it.by, String::new()))
+        }
     };
     carry_out(&place.var()?, &order)
 }

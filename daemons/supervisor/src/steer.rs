@@ -6,8 +6,9 @@ mod order;
 
 use std::time::{Duration, Instant};
 
-pub use keys::{Keys, MAINTENANCE};
-pub use order::{Action, Order};
+pub use backline_client::{Action, MAINTENANCE, Order};
+pub use keys::Keys;
+pub use order::Ordered;
 
 use crate::{
     breakers::Boards,
@@ -67,11 +68,13 @@ fn refused(order: &Order, state: &State, keys: &Keys) -> Failure {
     let there = keys.under(&order.key()).unwrap_or_default();
     let there = there.into_iter().find(|key| key.name == order.key());
     Failure::Steered(match (order.action, there) {
-        (Action::Begin, Some(key)) => {
+        (Action::BeginMaintenance, Some(key)) => {
             format!("{} is under maintenance already: {}", order.service, key.written().told())
         }
-        (Action::Begin, None) => format!("maintenance of {} has just ended", order.service),
-        (Action::End, _) => format!(
+        (Action::BeginMaintenance, None) => {
+            format!("maintenance of {} has just ended", order.service)
+        }
+        (Action::EndMaintenance, _) => format!(
             "{} is not under maintenance: `backline maintenance` lists what is",
             order.service
         ),
@@ -198,26 +201,30 @@ mod tests {
     }
 
     fn judged(action: Action, state: &str, reason: Option<&str>, for_ms: u64) -> Followed {
-        let caller = (!matches!(action, Action::Begin | Action::End)).then_some("email");
+        let caller = (!matches!(action, Action::BeginMaintenance | Action::EndMaintenance))
+            .then_some("email");
         let boards = boards(state, reason, for_ms);
         Followed::judge(&order(action, caller), &boards, Duration::from_millis(700))
     }
 
     #[test]
     fn maintenance_is_followed_by_all_but_consoles_and_the_service_itself() {
-        let begun = judged(Action::Begin, "forced-open", Some("maintenance"), 9);
+        let begun = judged(Action::BeginMaintenance, "forced-open", Some("maintenance"), 9);
         assert_eq!((begun.by, begun.not_yet), (vec!["email-1".to_owned()], vec![]));
-        let not_yet = judged(Action::Begin, "closed", None, 9).not_yet;
+        let not_yet = judged(Action::BeginMaintenance, "closed", None, 9).not_yet;
         assert_eq!(not_yet, ["email-1 (feed: closed)"]);
-        assert!(judged(Action::End, "closed", None, 9).not_yet.is_empty());
-        assert_eq!(judged(Action::End, "forced-open", Some("maintenance"), 9).by.len(), 0);
+        assert!(judged(Action::EndMaintenance, "closed", None, 9).not_yet.is_empty());
+        assert_eq!(
+            judged(Action::EndMaintenance, "forced-open", Some("maintenance"), 9).by.len(),
+            0
+        );
     }
 
     #[test]
     fn a_caller_that_is_silent_does_not_follow_yet() {
         let mut boards = boards("forced-open", Some("maintenance"), 9);
         boards.silent[0].service = "postal".into();
-        let followed = Followed::judge(&order(Action::Begin, None), &boards, MOST);
+        let followed = Followed::judge(&order(Action::BeginMaintenance, None), &boards, MOST);
         assert_eq!(followed.not_yet, ["customers-1 (it does not run at the moment)"]);
     }
 

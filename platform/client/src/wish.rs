@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 /// Under it, one key for each service that nobody shall call.
-pub(crate) const MAINTENANCE: &str = "backline/maintenance/";
+pub const MAINTENANCE: &str = "backline/maintenance/";
 /// Under it, one key for each caller and service.
 pub(crate) const BREAKERS: &str = "backline/breakers/";
 

@@ -1,9 +1,9 @@
 //! The audit log.
 
+use backline_client::Record;
 use jiff::Timestamp;
 
 use super::text::Moment;
-use crate::operator::Record;
 
 /// One line of the audit log.
 pub(crate) struct Recorded {

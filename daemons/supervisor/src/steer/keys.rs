@@ -8,9 +8,6 @@ use serde_json::Value;
 
 use crate::{failure::Failure, probe, terminal::plain};
 
-/// Under it, one key for each service that nobody shall call.
-pub const MAINTENANCE: &str = "backline/maintenance/";
-
 /// A write is on a disk when it is answered, which takes longer than a look.
 const WITHIN: Duration = Duration::from_secs(5);
 

@@ -1,115 +1,51 @@
-//! One wish of an operator, as keys.
+//! What the commands do with an operator's order.
 
 use std::time::Duration;
 
+use backline_client::{Action, Order};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::breakers::Dependency;
 
-/// What is wished.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    Begin,
-    End,
-    Open,
-    Disable,
-    Reset,
-    Release,
-}
-
-impl Action {
-    /// Whether it makes a key; the others take one away.
-    pub fn sets(self) -> bool {
-        !matches!(self, Self::End | Self::Release)
-    }
-
-    fn recorded(self) -> &'static str {
-        match self {
-            Self::Begin => "maintenance.begin",
-            Self::End => "maintenance.end",
-            Self::Open => "breaker.open",
-            Self::Disable => "breaker.disable",
-            Self::Reset => "breaker.reset",
-            Self::Release => "breaker.release",
-        }
-    }
-
-    fn wish(self) -> Option<&'static str> {
-        match self {
-            Self::Open => Some("open"),
-            Self::Disable => Some("disabled"),
-            Self::Reset => Some("reset"),
-            Self::Begin | Self::End | Self::Release => None,
-        }
-    }
-}
-
-/// A wish, by whom, and why.
-#[derive(Clone, Debug)]
-pub struct Order {
-    pub action: Action,
-    /// None for maintenance: it concerns all callers.
-    pub caller: Option<String>,
-    pub service: String,
-    pub by: String,
-    /// Empty where none is given.
-    pub reason: String,
-}
-
-impl Order {
-    /// The services it names.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.caller.as_deref().into_iter().chain([self.service.as_str()])
-    }
-
-    pub fn key(&self) -> String {
-        match &self.caller {
-            Some(caller) => format!("backline/breakers/{caller}/{}", self.service),
-            None => format!("{}{}", super::keys::MAINTENANCE, self.service),
-        }
-    }
-
-    pub fn subject(&self) -> String {
-        self.names().collect::<Vec<_>>().join(" ")
-    }
-
+/// What the commands say and ask of an order, besides what it is on the wire.
+pub trait Ordered {
     /// The steps of the transaction: what must hold before, the wish, and its record.
-    pub fn steps(&self) -> Value {
+    fn steps(&self) -> Value;
+    /// What is so once it is written.
+    fn done(&self) -> String;
+    /// Whether a breaker that it concerns shows it. `since`: for how long it may have been written.
+    fn is_shown(&self, it: &Dependency, since: Duration) -> bool;
+    /// Whether maintenance of the service keeps a breaker from following it.
+    fn is_outranked(&self, it: &Dependency) -> bool;
+}
+
+impl Ordered for Order {
+    fn steps(&self) -> Value {
         let (key, at) = (self.key(), Timestamp::now().to_string());
-        let set = |key: &str, value: &Value| {
-            let value = STANDARD.encode(value.to_string());
-            json!({ "KV": { "Verb": "set", "Key": key, "Value": value } })
-        };
+        let set = |key: &str, value: &[u8]| json!({ "KV": { "Verb": "set", "Key": key, "Value": STANDARD.encode(value) } });
         let step = |verb: &str| json!({ "KV": { "Verb": verb, "Key": key } });
-        let mut value = json!({ "by": self.by, "reason": self.reason, "at": at });
-        let mut steps = match (self.action, self.action.wish()) {
-            (Action::Begin, _) => vec![step("check-not-exists"), set(&key, &value)],
-            (_, Some(wish)) => {
-                value["wish"] = wish.into();
-                vec![set(&key, &value)]
+        let mut steps = match self.value(&at) {
+            Some(value) if self.action == Action::BeginMaintenance => {
+                vec![step("check-not-exists"), set(&key, &value)]
             }
+            Some(value) => vec![set(&key, &value)],
             // Reading what is not there fails, and with it the whole.
-            (_, None) => vec![step("get"), step("delete")],
+            None => vec![step("get"), step("delete")],
         };
-        let record = json!({
-            "at": at, "by": self.by, "action": self.action.recorded(),
-            "subject": self.subject(), "reason": self.reason,
-        });
-        steps.push(set(&format!("backline/audit/{}", Uuid::now_v7()), &record));
+        let (key, record) = self.record(&at);
+        steps.push(set(&key, &record));
         steps.into()
     }
 
-    /// What is so once it is written.
-    pub fn done(&self) -> String {
+    fn done(&self) -> String {
         let service = &self.service;
         let breakers =
             format!("{}'s breakers to {service} are", self.caller.as_deref().unwrap_or("all"));
         match self.action {
-            Action::Begin => format!("maintenance of {service} has begun"),
-            Action::End => format!("maintenance of {service} has ended"),
+            Action::BeginMaintenance => format!("maintenance of {service} has begun"),
+            Action::EndMaintenance => format!("maintenance of {service} has ended"),
             Action::Open => format!("{breakers} forced open"),
             Action::Disable => format!("{breakers} disabled"),
             Action::Reset => format!("{breakers} reset"),
@@ -117,13 +53,12 @@ impl Order {
         }
     }
 
-    /// Whether a breaker that it concerns shows it. `since`: for how long it may have been written.
-    pub fn is_shown(&self, it: &Dependency, since: Duration) -> bool {
+    fn is_shown(&self, it: &Dependency, since: Duration) -> bool {
         let state = it.breaker.state.as_str();
         let is_new = u128::from(it.breaker.for_ms) <= since.as_millis();
         match self.action {
-            Action::Begin => state == "forced-open",
-            Action::End => !is_maintained(it),
+            Action::BeginMaintenance => state == "forced-open",
+            Action::EndMaintenance => !is_maintained(it),
             _ if is_maintained(it) => true,
             Action::Open => state == "forced-open",
             Action::Disable => state == "disabled",
@@ -132,8 +67,7 @@ impl Order {
         }
     }
 
-    /// Whether maintenance of the service keeps a breaker from following it.
-    pub fn is_outranked(&self, it: &Dependency) -> bool {
+    fn is_outranked(&self, it: &Dependency) -> bool {
         self.caller.is_some() && is_maintained(it)
     }
 }
@@ -145,6 +79,8 @@ fn is_maintained(it: &Dependency) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     fn steps(action: Action, caller: Option<&str>) -> Vec<(String, String, Value)> {
@@ -165,7 +101,7 @@ mod tests {
 
     #[test]
     fn maintenance_begins_once_and_is_recorded_in_the_same_transaction() {
-        let steps = steps(Action::Begin, None);
+        let steps = steps(Action::BeginMaintenance, None);
         let verbs: Vec<_> =
             steps.iter().map(|(verb, key, _)| (verb.as_str(), key.as_str())).collect();
         let key = "backline/maintenance/customers";
